@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * The VM processes of the host and the memory that they have committed.
+ *
+ * A process is a guest when its name (comm) or the name of its executable matches one of the
+ * globs of KSM_VM_MATCH, unless it is one of the helpers that come with VMs (qemu-img, qemu-nbd,
+ * qemu-storage-daemon, …): those never count. The name of the executable is that of
+ * /proc/PID/exe, or where this is not permitted that of the command line's first word.
+ *
+ * Cost. Looking at every process at each decision is what made the original expensive, so what is
+ * known is remembered, and a decision looks at three things only:
+ *   - the guests, through descriptors of their statm that stay open (5 kB of kernel memory each).
+ *     Such a descriptor belongs to that one process: after its end it fails, and a later process
+ *     of the same PID cannot be mistaken for it;
+ *   - the PIDs given out since the last decision but one, listed by seeking in /proc;
+ *   - a tenth of all PIDs in turn, so that anything missed otherwise is found within
+ *     GUESTS_CYCLE decisions: a process that becomes a VM by a late exec, a PID given out
+ *     behind the kernel's cursor. In that tenth a process is looked into again only if it has
+ *     used CPU since (its CPU clock costs 0.3 µs, its comm 4 µs): who has not run has not called
+ *     exec. A PID of another process is known by the inode number of its folder, and by its clock.
+ * Where /proc is no procfs, or a procfs of another PID namespace, every process is looked into at
+ * every decision.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "ksmtuned/process.h"
+#include "ksmtuned/sample.h"
+#include "ksmtuned/sysroot.h"
+
+/* Decisions until every process has been looked at again. */
+#define GUESTS_CYCLE 10
+
+struct guest {
+        pid_t pid;
+        uint64_t start_time; /* clock ticks after boot; with the PID it identifies the guest */
+        int64_t committed_kb;
+        char comm[PROCESS_COMM_SIZE];
+        /* private to guests.c */
+        int statm_fd;
+        uint32_t seen;
+};
+
+/* What a scan met beside guests. */
+struct guests_scan_info {
+        size_t n_processes;    /* processes known, kernel threads included */
+        size_t n_unreadable;   /* guests whose memory could not be read (KSM_PS_METRIC=pss asks for
+                                  rights); they count with their RSS */
+        size_t n_denied;       /* processes of others whose names may not be read (hidepid=1) */
+        bool others_hidden;    /* PID 1 is not there to see: /proc is mounted with hidepid */
+};
+
+struct guests;
+
+/* @root must outlive the object. Return: 0; -ENOMEM; what opening /proc said. */
+int guests_new(struct guests **ret_guests, const struct sysroot *root);
+struct guests *guests_free(struct guests *guests);
+
+/* What to look for from now on; everything known is forgotten. @globs is copied.
+ * Return: 0; -ENOMEM (then the old globs stay). */
+int guests_set_match(struct guests *guests, const char *const *globs, enum guest_metric metric);
+
+/*
+ * Looks at the host once. Processes that vanish meanwhile are no errors. @ret_info may be NULL.
+ * Return: 0; -ENOMEM; what listing /proc said. After an error the next scan starts afresh.
+ */
+int guests_scan(struct guests *guests, struct guests_sample *ret_sample,
+                struct guests_scan_info *ret_info);
+
+/* The guests of the last scan, in order of their PIDs; valid until the next scan. */
+const struct guest *guests_list(const struct guests *guests, size_t *ret_n);
+
+/* Return: whether the names belong to a guest; pure. @exe may be NULL where it is not known. */
+bool guest_match(const char *const *globs, const char *comm, const char *exe);

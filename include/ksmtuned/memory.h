@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The host's memory: /proc/meminfo and /proc/pressure/memory. */
+
+#include "ksmtuned/sample.h"
+#include "ksmtuned/sysroot.h"
+
+/*
+ * Parses the text of /proc/meminfo. A line counts only when it is whole ("Name:  123 kB" and the
+ * end of the line), and the first line of a name wins.
+ * Return: 0; -EBADMSG if MemTotal or MemFree is missing or no number, or any of the fields in
+ * use is negative or over INT64_MAX. A MemTotal of 0 is passed on: what to do then is policy.
+ */
+int memory_parse(const char *text, struct memory_sample *ret_memory);
+
+/* Return: 0; -EBADMSG as above; what reading the file said. */
+int memory_read(const struct sysroot *root, struct memory_sample *ret_memory);
+
+/* Parses the text of a /proc/pressure file. Return: 0; -EBADMSG. "full" may be missing. */
+int pressure_parse(const char *text, struct pressure_sample *ret_pressure);
+
+/*
+ * Return: 0; -EOPNOTSUPP where the kernel has no PSI or it is switched off; -EBADMSG; other
+ * errors of reading. Every figure of a pressure that could not be read is SAMPLE_ABSENT; use
+ * PRESSURE_ABSENT to say so.
+ */
+int pressure_read(const struct sysroot *root, struct pressure_sample *ret_pressure);
+
+#define PRESSURE_LINE_ABSENT                                                                       \
+        {                                                                                          \
+                SAMPLE_ABSENT, SAMPLE_ABSENT, SAMPLE_ABSENT, SAMPLE_ABSENT                         \
+        }
+#define PRESSURE_ABSENT                                                                            \
+        {                                                                                          \
+                PRESSURE_LINE_ABSENT, PRESSURE_LINE_ABSENT                                         \
+        }

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The configuration: ksmtuned.conf(5). */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ksmtuned/policy.h"
+#include "ksmtuned/sample.h"
+#include "ksmtuned/sysroot.h"
+
+#define SETTINGS_PATH        "/etc/ksmtuned.conf"
+#define SETTINGS_DROPIN_PATH "/etc/ksmtuned.conf.d"
+#define SETTINGS_MAX_BYTES   (1024 * 1024)
+
+enum stop_action {
+        STOP_ACTION_KEEP,    /* leave the knobs as they are */
+        STOP_ACTION_STOP,    /* run=0 */
+        STOP_ACTION_UNMERGE, /* run=2 where it fits into memory, else run=0 */
+};
+
+struct settings {
+        uint64_t monitor_interval_usec; /* KSM_MONITOR_INTERVAL, 100 ms to a day */
+        struct policy_settings policy;  /* KSM_POLICY and the keys of the policies */
+        bool debug;                     /* DEBUG set and not 0 */
+        char *log_file;                 /* LOGFILE; "" means standard error */
+        char *pid_file;                 /* PIDFILE; "" means none */
+        char **vm_match;                /* KSM_VM_MATCH, ends with NULL */
+        enum guest_metric ps_metric;    /* KSM_PS_METRIC */
+        enum stop_action stop_action;   /* KSM_STOP_ACTION */
+};
+
+/* Something to tell the administrator about a file. */
+struct settings_problem {
+        bool is_error; /* else a warning: the setting was applied as written, or ignored as told */
+        char *file;    /* as the administrator would name it */
+        unsigned line; /* from 1; 0 where the file as a whole is meant */
+        char *text;    /* what is wrong and what is accepted */
+};
+
+struct settings_problems {
+        struct settings_problem *list;
+        size_t n;
+};
+
+void settings_problems_clear(struct settings_problems *problems);
+
+/* The defaults. Return: 0; -ENOMEM. */
+int settings_new(struct settings **ret_settings);
+struct settings *settings_free(struct settings *settings);
+
+/*
+ * Reads the configuration into a new object. With @file NULL: SETTINGS_PATH and then
+ * SETTINGS_DROPIN_PATH/(name).conf in order of their names (in the root; each may be missing).
+ * Otherwise @file alone, as this process sees it (not in the root), and it must be there.
+ * A later assignment of a key replaces an earlier one. All errors are collected, not just the
+ * first, and problems are appended to @problems in the order of files and lines.
+ * Return: 0 (perhaps with warnings); -EBADMSG if there was an error; -ENOMEM.
+ */
+int settings_load(struct settings **ret_settings, const struct sysroot *root, const char *file,
+                  struct settings_problems *problems);
+
+/* "keep", "stop", "unmerge" and "rss", "pss", "vsz" */
+const char *stop_action_name(enum stop_action action);
+const char *guest_metric_name(enum guest_metric metric);
