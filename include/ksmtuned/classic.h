@@ -37,10 +37,10 @@ struct classic_state {
 };
 
 /* The original's defaults. */
-#define CLASSIC_PARAMS_DEFAULT                                                                     \
-        {                                                                                          \
-                .sleep_msec = 10, .npages_boost = 300, .npages_decay = -50, .npages_min = 64,      \
-                .npages_max = 1250, .thres_coef = 20, .thres_const_kb = 2048,                      \
+#define CLASSIC_PARAMS_DEFAULT                                                                \
+        {                                                                                     \
+                .sleep_msec = 10, .npages_boost = 300, .npages_decay = -50, .npages_min = 64, \
+                .npages_max = 1250, .thres_coef = 20, .thres_const_kb = 2048,                 \
         }
 
 int64_t classic_threshold_kb(const struct classic_params *params, int64_t total_kb);

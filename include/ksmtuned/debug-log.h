@@ -12,13 +12,13 @@
 #include "ksmtuned/sysroot.h"
 
 struct debug_log {
-        int fd;      /* owned unless it is standard error; -1: closed */
+        int fd; /* owned unless it is standard error; -1: closed */
         bool is_stderr;
 };
 
-#define DEBUG_LOG_INIT                                                                             \
-        {                                                                                          \
-                .fd = -1                                                                           \
+#define DEBUG_LOG_INIT   \
+        {                \
+                .fd = -1 \
         }
 
 /*

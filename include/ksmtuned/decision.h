@@ -3,6 +3,7 @@
 
 /* What a policy answers: what KSM should do, and the figures that led there. */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum verdict {

@@ -10,18 +10,19 @@
  * /proc/PID/exe, or where this is not permitted that of the command line's first word.
  *
  * Cost. Looking at every process at each decision is what made the original expensive, so what is
- * known is remembered, and a decision looks at three things only:
+ * known is remembered, and a decision looks at four things only:
  *   - the guests, through descriptors of their statm that stay open (5 kB of kernel memory each).
  *     Such a descriptor belongs to that one process: after its end it fails, and a later process
  *     of the same PID cannot be mistaken for it;
  *   - the PIDs given out since the last decision but one, listed by seeking in /proc;
- *   - a tenth of all PIDs in turn, so that anything missed otherwise is found within
- *     GUESTS_CYCLE decisions: a process that becomes a VM by a late exec, a PID given out
- *     behind the kernel's cursor. In that tenth a process is looked into again only if it has
- *     used CPU since (its CPU clock costs 0.3 µs, its comm 4 µs): who has not run has not called
- *     exec. A PID of another process is known by the inode number of its folder, and by its clock.
- * Where /proc is no procfs, or a procfs of another PID namespace, every process is looked into at
- * every decision.
+ *   - of the processes known, those whose PID leaves the remainder (decisions mod GUESTS_CYCLE):
+ *     one whose CPU clock (0.3 µs to read) stands where it stood has not run, so it has neither
+ *     called exec nor handed its PID to another. The others' names (7 µs) are read again;
+ *   - a tenth of the range of PIDs, listed to find what was missed otherwise, such as a PID given
+ *     out behind the kernel's cursor.
+ * So a process that becomes a VM is found within GUESTS_CYCLE decisions however it came to be, and
+ * at once if it is new. Where /proc is no procfs, or belongs to another PID namespace, every
+ * process is looked into at every decision.
  */
 
 #include <stdbool.h>
@@ -40,19 +41,18 @@ struct guest {
         pid_t pid;
         uint64_t start_time; /* clock ticks after boot; with the PID it identifies the guest */
         int64_t committed_kb;
+        bool by_rss; /* the figure of KSM_PS_METRIC could not be read: this is its RSS */
         char comm[PROCESS_COMM_SIZE];
-        /* private to guests.c */
-        int statm_fd;
-        uint32_t seen;
+        int statm_fd; /* owned by the guests object; -1 where descriptors ran out */
 };
 
 /* What a scan met beside guests. */
 struct guests_scan_info {
-        size_t n_processes;    /* processes known, kernel threads included */
-        size_t n_unreadable;   /* guests whose memory could not be read (KSM_PS_METRIC=pss asks for
-                                  rights); they count with their RSS */
-        size_t n_denied;       /* processes of others whose names may not be read (hidepid=1) */
-        bool others_hidden;    /* PID 1 is not there to see: /proc is mounted with hidepid */
+        size_t n_processes;  /* processes known, kernel threads included */
+        size_t n_unreadable; /* guests without the figure of KSM_PS_METRIC: counted with their RSS
+                              */
+        bool others_hidden;  /* PID 1 is not to be seen: /proc is mounted with hidepid */
+        bool names_denied;   /* names of other users' processes cannot be read (hidepid=1) */
 };
 
 struct guests;
@@ -61,9 +61,11 @@ struct guests;
 int guests_new(struct guests **ret_guests, const struct sysroot *root);
 struct guests *guests_free(struct guests *guests);
 
-/* What to look for from now on; everything known is forgotten. @globs is copied.
- * Return: 0; -ENOMEM (then the old globs stay). */
-int guests_set_match(struct guests *guests, const char *const *globs, enum guest_metric metric);
+/*
+ * What to look for from now on; everything known is forgotten. @globs ends with NULL, is not
+ * copied, and stays the caller's: it must be valid until another takes its place.
+ */
+void guests_set_match(struct guests *guests, const char *const *globs, enum guest_metric metric);
 
 /*
  * Looks at the host once. Processes that vanish meanwhile are no errors. @ret_info may be NULL.

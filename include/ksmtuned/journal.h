@@ -12,10 +12,9 @@
 #include <syslog.h>
 
 enum journal_target {
-        JOURNAL_STDERR,       /* lines for people */
-        JOURNAL_STDERR_LEVEL, /* lines with "<6>" before them, for a service manager to read */
-        JOURNAL_JOURNALD,     /* structured, to systemd-journald; to syslog where it is not there */
-        JOURNAL_NONE,         /* nowhere: tests */
+        JOURNAL_STDERR,   /* lines for people */
+        JOURNAL_JOURNALD, /* structured, to systemd-journald; to syslog where it is not there */
+        JOURNAL_NONE,     /* nowhere: tests */
 };
 
 /* MESSAGE_IDs; see ksmtuned(8). */

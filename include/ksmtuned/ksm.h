@@ -97,9 +97,9 @@ struct ksm_knobs {
 
 /* What ksm_apply() did. */
 struct ksm_applied {
-        unsigned n_writes;           /* successful ones that changed a value */
-        enum ksm_attribute failed;   /* the attribute that failed; KSM_ATTRIBUTE_COUNT if none */
-        bool rolled_back;            /* after a failure the knobs read as before */
+        unsigned n_writes;         /* successful ones that changed a value */
+        enum ksm_attribute failed; /* the attribute that failed; KSM_ATTRIBUTE_COUNT if none */
+        bool rolled_back;          /* after a failure the knobs read as before */
 };
 
 /*
@@ -108,8 +108,8 @@ struct ksm_applied {
  * written before is put back, last first. @ret_applied is always filled.
  * Return: 0 or the error of the write that failed.
  */
-int ksm_apply(const struct sysroot *root, const struct ksm_knobs *now,
-              const struct ksm_knobs *want, struct ksm_applied *ret_applied);
+int ksm_apply(const struct sysroot *root, const struct ksm_knobs *now, const struct ksm_knobs *want,
+              struct ksm_applied *ret_applied);
 
 /* ksmd's accounting. All zeros is a fresh one; the thread is looked for once and remembered. */
 struct ksmd {

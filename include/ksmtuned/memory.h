@@ -27,11 +27,11 @@ int pressure_parse(const char *text, struct pressure_sample *ret_pressure);
  */
 int pressure_read(const struct sysroot *root, struct pressure_sample *ret_pressure);
 
-#define PRESSURE_LINE_ABSENT                                                                       \
-        {                                                                                          \
-                SAMPLE_ABSENT, SAMPLE_ABSENT, SAMPLE_ABSENT, SAMPLE_ABSENT                         \
+#define PRESSURE_LINE_ABSENT                                               \
+        {                                                                  \
+                SAMPLE_ABSENT, SAMPLE_ABSENT, SAMPLE_ABSENT, SAMPLE_ABSENT \
         }
-#define PRESSURE_ABSENT                                                                            \
-        {                                                                                          \
-                PRESSURE_LINE_ABSENT, PRESSURE_LINE_ABSENT                                         \
+#define PRESSURE_ABSENT                                    \
+        {                                                  \
+                PRESSURE_LINE_ABSENT, PRESSURE_LINE_ABSENT \
         }

@@ -4,11 +4,19 @@
 /*
  * Reads a file of shell assignments without a shell.
  *
- * Accepted: KEY=VALUE, export KEY=VALUE, spaces before them, values in single or double quotes (or
- * bare, or mixed), comments that start a line or follow a value after a space, blank lines,
- * CRLF, and a last line without its newline. Refused with the line's number: '$' and '`' (unless
- * in single quotes), a section, a NUL byte, a line over 4 KiB, an unterminated quote, a space
- * around '=', anything else that is no assignment.
+ * Accepted: KEY=VALUE and export KEY=VALUE, several on a line, blanks before and behind them,
+ * comments that start a line or follow a blank, blank lines, CRLF, a UTF-8 byte order mark, and a
+ * last line without its newline. KEY is of letters, digits and '_', at most READER_KEY_MAX of
+ * them, no digit first. VALUE is made of bare text and of quoted parts, as in a shell:
+ *   - 'in single quotes' every byte stands for itself;
+ *   - "in double quotes" too, but \" \\ \$ \` stand for the second character;
+ *   - bare, a backslash takes the meaning from the character behind it.
+ *
+ * Refused, with the number of the line: '$' and '`' unless in single quotes or behind a
+ * backslash; bare ; & | < > ( ) and a '~' that a shell would expand; a quote that is not closed on
+ * its line and a backslash at the end of one; blanks around '='; a section; control characters
+ * but tab; a NUL byte; a line over READER_LINE_MAX bytes (without its line end); and anything else
+ * that is no assignment. Nothing of a refused line is passed on.
  *
  * inih does the parsing; it is fed line by line with what cannot trip it (see reader.c for why).
  */
@@ -18,6 +26,7 @@
 #include "ksmtuned/sysroot.h"
 
 #define READER_LINE_MAX 4096
+#define READER_KEY_MAX  64
 
 /*
  * Called for each assignment in turn; @value is valid during the call only.
@@ -31,8 +40,9 @@ struct reader_error {
 };
 
 /*
- * Return: 0; -EBADMSG with @ret_error filled; -ENOMEM; what @fn returned.
- * Assignments before the bad line have been passed on by then.
+ * Return: 0; -EBADMSG with @ret_error filled; -ENOMEM; what @fn returned (-EBADMSG is the
+ * reader's own word and must not be among it). Reading ends at the first bad line; assignments
+ * before it have been passed on by then.
  */
 int reader_parse(const char *text, size_t len, reader_fn fn, void *userdata,
                  struct reader_error *ret_error);

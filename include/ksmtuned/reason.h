@@ -12,12 +12,12 @@
 /* A size for people: "512 kB", "3.4 MiB", "23.1 GiB". Return: @buf. */
 const char *format_kb(char *buf, size_t size, int64_t kb);
 
-/* A time span for people: "100 ms", "1.5 s", "2 min", "1 h 30 min". Return: @buf. */
+/* A time span for people: "100 ms", "1.5 s", "60 s", "5 min", "3 h", "2 days", rounded down. Return: @buf. */
 const char *format_usec(char *buf, size_t size, uint64_t usec);
 
 /*
- * Why the decision is what it is, one sentence without a full stop: "23.1 GiB are free, more than
- * the threshold of 4.7 GiB, and the guests' 3.0 GiB leave room for it". Return: @buf.
+ * Why the decision is what it is, a sentence without its full stop: "2.0 GiB are free, below the
+ * threshold of 4.7 GiB". Return: @buf.
  */
 const char *decision_reason(char *buf, size_t size, const struct decision *decision);
 

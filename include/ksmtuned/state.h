@@ -14,26 +14,26 @@
 #define STATE_PATH "/run/ksmtuned/state"
 
 struct state {
-        char version[32];         /* VERSION of the daemon */
-        pid_t pid;                /* PID of the daemon */
-        char policy[16];          /* POLICY: classic, … */
-        char phase[16];           /* PHASE: decision_phase_name() */
-        int64_t run;              /* RUN, as the kernel has it after the decision */
-        int64_t pages_to_scan;    /* PAGES_TO_SCAN, likewise */
-        int64_t sleep_msec;       /* SLEEP_MSEC, likewise */
-        int64_t total_kb;         /* TOTAL_KB */
-        int64_t free_kb;          /* FREE_KB: what the policy took for free */
-        int64_t committed_kb;     /* COMMITTED_KB */
-        int64_t threshold_kb;     /* THRESHOLD_KB */
-        int64_t guests;           /* GUESTS: how many */
-        int64_t saved_bytes;      /* SAVED_BYTES */
-        int64_t ksmd_cpu_nsec;    /* KSMD_CPU_NSEC since boot, -1 if it cannot be seen */
-        int64_t decisions;        /* DECISIONS since the daemon's start */
-        char trigger[16];         /* TRIGGER: start, timer, signal, reload, … */
-        char reason[256];         /* REASON: a sentence */
-        int64_t time_usec;        /* TIME_USEC: when, CLOCK_REALTIME */
-        int64_t interval_usec;    /* INTERVAL_USEC until the next decision at the latest */
-        int64_t advisor_before;   /* ADVISOR_MODE to give back at the end (KSM_ADVISOR_*); -1 none */
+        char version[32];       /* VERSION of the daemon */
+        pid_t pid;              /* PID of the daemon */
+        char policy[16];        /* POLICY: classic, … */
+        char phase[16];         /* PHASE: decision_phase_name() */
+        int64_t run;            /* RUN, as the kernel has it after the decision */
+        int64_t pages_to_scan;  /* PAGES_TO_SCAN, likewise */
+        int64_t sleep_msec;     /* SLEEP_MSEC, likewise */
+        int64_t total_kb;       /* TOTAL_KB */
+        int64_t free_kb;        /* FREE_KB: what the policy took for free */
+        int64_t committed_kb;   /* COMMITTED_KB */
+        int64_t threshold_kb;   /* THRESHOLD_KB */
+        int64_t guests;         /* GUESTS: how many */
+        int64_t saved_bytes;    /* SAVED_BYTES */
+        int64_t ksmd_cpu_nsec;  /* KSMD_CPU_NSEC since boot, -1 if it cannot be seen */
+        int64_t decisions;      /* DECISIONS since the daemon's start */
+        char trigger[16];       /* TRIGGER: start, timer, signal, reload, … */
+        char reason[256];       /* REASON: a sentence */
+        int64_t time_usec;      /* TIME_USEC: when, CLOCK_REALTIME */
+        int64_t interval_usec;  /* INTERVAL_USEC until the next decision at the latest */
+        int64_t advisor_before; /* ADVISOR_MODE to give back at the end (KSM_ADVISOR_*); -1 none */
 };
 
 /* Fills every field with "not known": empty strings, SAMPLE_ABSENT, PID 0. */

@@ -22,16 +22,16 @@ struct sysroot {
         bool made_up; /* not the root that this process itself sees as "/" */
 };
 
-#define SYSROOT_INIT                                                                               \
-        {                                                                                          \
-                .fd = -1                                                                           \
+#define SYSROOT_INIT     \
+        {                \
+                .fd = -1 \
         }
 
 /* Opens @path, which must be a directory. Release with sysroot_close(). */
 int sysroot_open(struct sysroot *ret_root, const char *path);
 void sysroot_close(struct sysroot *root);
 
-/* open(2) inside the root; O_CLOEXEC, O_NOCTTY and O_NONBLOCK are added. Return: a descriptor. */
+/* open(2) inside the root; O_CLOEXEC, and but for O_PATH O_NOCTTY and O_NONBLOCK, are added. Return: a descriptor. */
 int sysroot_openat(const struct sysroot *root, const char *path, int flags, mode_t mode);
 
 /*
@@ -42,6 +42,9 @@ ssize_t sysroot_read(const struct sysroot *root, const char *path, char *buf, si
 
 /* Reads a whole descriptor from offset 0; as sysroot_read(). */
 ssize_t read_whole(int fd, char *buf, size_t size);
+
+/* The target of a symbolic link as it is written; as sysroot_read(). */
+ssize_t sysroot_readlink(const struct sysroot *root, const char *path, char *buf, size_t size);
 
 /*
  * Writes @text to an existing file with one write(), as a kernel attribute demands. A regular

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "excerpt.h"
+#include "keys.h"
+#include "ksmtuned/cleanup.h"
+#include "values.h"
+
+#define USEC_PER_SEC INT64_C(1000000)
+#define USEC_PER_DAY (USEC_PER_SEC * 24 * 60 * 60)
+#define KB_PER_PIB   (INT64_C(1) << 40)
+
+/* pages_to_scan and sleep_millisecs are unsigned 32-bit numbers in the kernel. */
+#define KNOB_MAX INT64_C(4294967295)
+
+#define INTEGER(name_, default_, member_, min_, max_, unit_)                                \
+        {                                                                                   \
+                .name = (name_), .default_text = (default_), .type = KEY_TYPE_INTEGER,      \
+                .offset = offsetof(struct settings, member_), .min = (min_), .max = (max_), \
+                .unit = (unit_),                                                            \
+        }
+#define OTHER(name_, default_, type_, member_)                                \
+        {                                                                     \
+                .name = (name_), .default_text = (default_), .type = (type_), \
+                .offset = offsetof(struct settings, member_),                 \
+        }
+
+#define VM_MATCH_DEFAULT \
+        "qemu-kvm, qemu-system-*, qemu:*, kvm, cloud-hypervisor, firecracker, crosvm"
+
+/* clang-format off */
+const struct key_info key_infos[KEY_COUNT] = {
+        [KEY_MONITOR_INTERVAL] = {
+                .name = "KSM_MONITOR_INTERVAL", .default_text = "60", .type = KEY_TYPE_INTERVAL,
+                .offset = offsetof(struct settings, monitor_interval_usec),
+                .min = USEC_PER_SEC / 10, .max = USEC_PER_DAY,
+        },
+        [KEY_SLEEP_MSEC] =
+                INTEGER("KSM_SLEEP_MSEC", "10", policy.classic.sleep_msec, 0, KNOB_MAX, "ms"),
+        [KEY_NPAGES_BOOST] =
+                INTEGER("KSM_NPAGES_BOOST", "300", policy.classic.npages_boost, 0, KNOB_MAX, NULL),
+        [KEY_NPAGES_DECAY] =
+                INTEGER("KSM_NPAGES_DECAY", "-50", policy.classic.npages_decay, -KNOB_MAX, KNOB_MAX, NULL),
+        [KEY_NPAGES_MIN] =
+                INTEGER("KSM_NPAGES_MIN", "64", policy.classic.npages_min, 0, KNOB_MAX, NULL),
+        [KEY_NPAGES_MAX] =
+                INTEGER("KSM_NPAGES_MAX", "1250", policy.classic.npages_max, 0, KNOB_MAX, NULL),
+        [KEY_THRES_COEF] =
+                INTEGER("KSM_THRES_COEF", "20", policy.classic.thres_coef, 0, KNOB_MAX, "%"),
+        [KEY_THRES_CONST] =
+                INTEGER("KSM_THRES_CONST", "2048", policy.classic.thres_const_kb, 0, KB_PER_PIB, "kB"),
+        [KEY_DEBUG] = OTHER("DEBUG", "0", KEY_TYPE_FLAG, debug),
+        [KEY_LOGFILE] = OTHER("LOGFILE", "/var/log/ksmtuned", KEY_TYPE_PATH, log_file),
+        [KEY_PIDFILE] = OTHER("PIDFILE", "/run/ksmtune.pid", KEY_TYPE_PATH, pid_file),
+        [KEY_POLICY] = OTHER("KSM_POLICY", "classic", KEY_TYPE_CHOICE, policy.kind),
+        [KEY_VM_MATCH] = OTHER("KSM_VM_MATCH", VM_MATCH_DEFAULT, KEY_TYPE_WORDS, vm_match),
+        [KEY_PS_METRIC] = OTHER("KSM_PS_METRIC", "rss", KEY_TYPE_CHOICE, ps_metric),
+        [KEY_STOP_ACTION] = OTHER("KSM_STOP_ACTION", "keep", KEY_TYPE_CHOICE, stop_action),
+};
+/* clang-format on */
+
+static const char *const policies[] = {[POLICY_CLASSIC] = "classic", NULL};
+static const char *const stop_actions[] = {[STOP_ACTION_KEEP] = "keep",
+                                           [STOP_ACTION_STOP] = "stop",
+                                           [STOP_ACTION_UNMERGE] = "unmerge",
+                                           NULL};
+/* Behind the three come further names that ps(1) has for them: its words were the values of this
+ * key where it was first in use. */
+static const char *const metrics[] = {[GUEST_METRIC_RSS] = "rss",
+                                      [GUEST_METRIC_PSS] = "pss",
+                                      [GUEST_METRIC_VSZ] = "vsz",
+                                      "rsz",
+                                      "rssize",
+                                      "vsize",
+                                      NULL};
+static const enum guest_metric metric_of_name[] = {GUEST_METRIC_RSS, GUEST_METRIC_PSS,
+                                                   GUEST_METRIC_VSZ, GUEST_METRIC_RSS,
+                                                   GUEST_METRIC_RSS, GUEST_METRIC_VSZ};
+
+const char *stop_action_name(enum stop_action action)
+{
+        return stop_actions[action];
+}
+
+const char *guest_metric_name(enum guest_metric metric)
+{
+        return metrics[metric];
+}
+
+enum key key_find(const char *name)
+{
+        for (int key = 0; key < KEY_COUNT; key++)
+                if (strcmp(key_infos[key].name, name) == 0)
+                        return (enum key)key;
+
+        return KEY_COUNT;
+}
+
+__attribute__((format(printf, 5, 6))) static int refuse(enum key key, const char *value, char *text,
+                                                        size_t size, const char *format, ...)
+{
+        char wanted[160], given[EXCERPT_SIZE];
+        va_list ap;
+
+        va_start(ap, format);
+        (void)vsnprintf(wanted, sizeof(wanted), format, ap);
+        va_end(ap);
+        (void)snprintf(text, size, "%s: '%s' is %s", key_infos[key].name,
+                       excerpt(given, value, strlen(value)), wanted);
+
+        return -EBADMSG;
+}
+
+static int set_integer(enum key key, int64_t *member, const char *value, char *text, size_t size)
+{
+        const struct key_info *info = &key_infos[key];
+
+        if (value_integer(value, info->min, info->max, member) == 0)
+                return 0;
+
+        return refuse(key, value, text, size,
+                      "not a whole number from %" PRId64 " to %" PRId64 "%s%s%s", info->min,
+                      info->max, info->unit ? " (" : "", info->unit ? info->unit : "",
+                      info->unit ? ")" : "");
+}
+
+static int set_interval(enum key key, uint64_t *member, const char *value, char *text, size_t size)
+{
+        const struct key_info *info = &key_infos[key];
+        int r = value_interval(value, (uint64_t)info->min, (uint64_t)info->max, member);
+
+        if (r == -EBADMSG || r == -ERANGE)
+                return refuse(key, value, text, size,
+                              "not a time from 0.1 s to 1 day, such as 60, 0.5, 2m or '1m 30s'");
+
+        return r;
+}
+
+/* Anything but nothing and 0 has always switched it on. */
+static int set_flag(bool *member, const char *value)
+{
+        size_t blanks = strspn(value, " \t");
+
+        *member = value[blanks] != '\0' && strcmp(value + blanks, "0") != 0;
+        return 0;
+}
+
+static int set_path(enum key key, char **member, const char *value, char *text, size_t size)
+{
+        char *path;
+        int r;
+
+        r = value_path(value, &path);
+        if (r == -EBADMSG)
+                return refuse(key, value, text, size,
+                              "not the absolute path of a file, such as %s, nor empty",
+                              key_infos[key].default_text);
+        if (r < 0)
+                return r;
+        free(*member);
+        *member = path;
+
+        return 0;
+}
+
+static int set_words(enum key key, char ***member, const char *value, char *text, size_t size)
+{
+        char **words;
+        int n;
+
+        n = value_words(value, &words);
+        if (n < 0)
+                return n;
+        if (n == 0) {
+                free(words);
+                return refuse(key, value, text, size,
+                              "not a list of names or patterns, such as 'qemu-kvm, qemu-system-*'");
+        }
+        free(*member);
+        *member = words;
+
+        return 0;
+}
+
+static int set_choice(enum key key, struct settings *settings, const char *value, char *text,
+                      size_t size)
+{
+        int i;
+
+        switch (key) {
+        case KEY_POLICY:
+                i = value_choice(value, policies);
+                if (i < 0)
+                        return refuse(key, value, text, size, "not a policy: %s", policies[0]);
+                settings->policy.kind = (enum policy_kind)i;
+                return 0;
+        case KEY_PS_METRIC:
+                i = value_choice(value, metrics);
+                if (i < 0)
+                        return refuse(key, value, text, size, "none of %s, %s and %s", metrics[0],
+                                      metrics[1], metrics[2]);
+                settings->ps_metric = metric_of_name[i];
+                return 0;
+        case KEY_STOP_ACTION:
+                i = value_choice(value, stop_actions);
+                if (i < 0)
+                        return refuse(key, value, text, size, "none of %s, %s and %s",
+                                      stop_actions[0], stop_actions[1], stop_actions[2]);
+                settings->stop_action = (enum stop_action)i;
+                return 0;
+        default:
+                return -EINVAL;
+        }
+}
+
+int key_set(enum key key, struct settings *settings, const char *value, char *text, size_t size)
+{
+        const struct key_info *info = &key_infos[key];
+        void *member = (char *)settings + info->offset;
+
+        if (!*value && info->type != KEY_TYPE_FLAG && info->type != KEY_TYPE_PATH)
+                value = info->default_text;
+
+        switch (info->type) {
+        case KEY_TYPE_INTEGER:
+                return set_integer(key, member, value, text, size);
+        case KEY_TYPE_INTERVAL:
+                return set_interval(key, member, value, text, size);
+        case KEY_TYPE_FLAG:
+                return set_flag(member, value);
+        case KEY_TYPE_PATH:
+                return set_path(key, member, value, text, size);
+        case KEY_TYPE_WORDS:
+                return set_words(key, member, value, text, size);
+        case KEY_TYPE_CHOICE:
+                return set_choice(key, settings, value, text, size);
+        }
+
+        return -EINVAL;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* The keys of ksmtuned.conf: their names, ranges and defaults. One table, for everything. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "ksmtuned/settings.h"
+
+enum key {
+        KEY_MONITOR_INTERVAL,
+        KEY_SLEEP_MSEC,
+        KEY_NPAGES_BOOST,
+        KEY_NPAGES_DECAY,
+        KEY_NPAGES_MIN,
+        KEY_NPAGES_MAX,
+        KEY_THRES_COEF,
+        KEY_THRES_CONST,
+        KEY_DEBUG,
+        KEY_LOGFILE,
+        KEY_PIDFILE,
+        KEY_POLICY,
+        KEY_VM_MATCH,
+        KEY_PS_METRIC,
+        KEY_STOP_ACTION,
+        KEY_COUNT,
+};
+
+enum key_type {
+        KEY_TYPE_INTEGER,
+        KEY_TYPE_INTERVAL,
+        KEY_TYPE_FLAG,
+        KEY_TYPE_PATH,
+        KEY_TYPE_WORDS,
+        KEY_TYPE_CHOICE,
+};
+
+struct key_info {
+        const char *name;
+        const char *default_text; /* as it would stand in the file */
+        enum key_type type;
+        size_t offset;    /* of the member of struct settings */
+        int64_t min, max; /* of numbers; of intervals in µs */
+        const char *unit; /* of numbers; NULL where they count something */
+};
+
+extern const struct key_info key_infos[KEY_COUNT];
+
+/* Return: the key of that name; KEY_COUNT if there is none. */
+enum key key_find(const char *name);
+
+/* Return: the key whose name is so near to @name that it was probably meant; else KEY_COUNT. */
+enum key key_nearest(const char *name);
+
+/*
+ * Sets a key. An empty @value stands for the default; but DEBUG is off then, LOGFILE standard
+ * error and PIDFILE none. Where the value is bad, @text says what would be accepted.
+ * Return: 0; -EBADMSG; -ENOMEM.
+ */
+int key_set(enum key key, struct settings *settings, const char *value, char *text, size_t size);

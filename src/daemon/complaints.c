@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "complaints.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "ksmtuned/journal.h"
+
+#define TEXT_SIZE 512
+
+static const char *const over[COMPLAINT_COUNT] = {
+        [COMPLAINT_MEMORY] = "/proc/meminfo can be read again",
+        [COMPLAINT_GUESTS] = "the processes can be listed again",
+        [COMPLAINT_GUESTS_METRIC] = "the guests' memory is counted as KSM_PS_METRIC says again",
+        [COMPLAINT_GUESTS_HIDDEN] = "the processes of all users can be seen again",
+        [COMPLAINT_KSM_READ] = "the KSM knobs can be read again",
+        [COMPLAINT_KSM_WRITE] = "the KSM knobs can be written again",
+        [COMPLAINT_ADVISOR] = "the kernel's advisor can be switched again",
+        [COMPLAINT_THRESHOLD] = "the threshold is below MemTotal again",
+        [COMPLAINT_TOTAL] = "MemTotal is above 0 again",
+        [COMPLAINT_STATE] = "the state file can be written again",
+        [COMPLAINT_DEBUG_LOG] = "the log file can be written again",
+};
+
+void complain(struct complaints *complaints, enum complaint which, int error, int priority,
+              const char *format, ...)
+{
+        char text[TEXT_SIZE];
+        va_list args;
+        int before = complaints->last[which];
+
+        complaints->last[which] = error;
+        if (error == before)
+                return;
+        if (error == 0) {
+                journal_print(LOG_NOTICE, "%s", over[which]);
+                return;
+        }
+        va_start(args, format);
+        if (vsnprintf(text, sizeof(text), format, args) >= 0)
+                journal_print(priority, "%s", text);
+        va_end(args);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/*
+ * How it ends: KSM_STOP_ACTION, the advisor given back, a word on what is left behind.
+ *
+ * Unmerging takes as long as memory takes to copy, and the kernel prefers who asked for it as the
+ * victim when memory runs out; so a child does it, while the loop goes on and asks the service
+ * manager for patience. A second SIGTERM or SIGINT interrupts it.
+ */
+
+#include "manager.h"
+
+/* Begins to end; called again, hurries. The loop is left when all is done. Return: 0; -errno. */
+int ending_begin(struct manager *manager);
+
+void ending_free(struct ending *ending);
+
+/*
+ * Whether all that is merged fits into memory once unmerged: @available_kb above 1.1 × the saved.
+ * Pure. An unknown available_kb (SAMPLE_ABSENT) does not fit.
+ */
+bool ending_unmerge_fits(int64_t available_kb, int64_t saved_bytes);

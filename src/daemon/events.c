@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "events.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <time.h>
+
+/* The timer may come late by this share of the interval, so that the kernel can join wake-ups. */
+#define ACCURACY_SHARE    50
+#define ACCURACY_MAX_USEC UINT64_C(250000)
+
+struct events {
+        sd_event *loop;
+        sd_event_source *interval, *gap;
+        struct events_handler handler;
+        uint64_t interval_usec;
+        uint64_t last_usec; /* CLOCK_MONOTONIC of the last decision; 0: none yet */
+        enum trigger gathered;
+        bool quiet;
+};
+
+static const int handled_signals[] = {SIGUSR1, SIGHUP, SIGTERM, SIGINT};
+#define N_SIGNALS (sizeof(handled_signals) / sizeof(handled_signals[0]))
+
+const char *trigger_name(enum trigger trigger)
+{
+        switch (trigger) {
+        case TRIGGER_START:
+                return "start";
+        case TRIGGER_TIMER:
+                return "timer";
+        case TRIGGER_SIGNAL:
+                return "signal";
+        case TRIGGER_RELOAD:
+                return "reload";
+        }
+        return "unknown";
+}
+
+int events_block_signals(void)
+{
+        sigset_t set;
+
+        (void)sigemptyset(&set);
+        for (size_t i = 0; i < N_SIGNALS; i++)
+                (void)sigaddset(&set, handled_signals[i]);
+        return sigprocmask(SIG_BLOCK, &set, NULL) < 0 ? -errno : 0;
+}
+
+/* The time as it is; sd_event_now() tells when this turn of the loop began. */
+static uint64_t now_usec(void)
+{
+        struct timespec ts;
+
+        (void)clock_gettime(CLOCK_MONOTONIC, &ts);
+        return (uint64_t)ts.tv_sec * UINT64_C(1000000) + (uint64_t)ts.tv_nsec / 1000;
+}
+
+static int decide_now(struct events *events, enum trigger trigger)
+{
+        int r;
+
+        r = sd_event_source_set_enabled(events->gap, SD_EVENT_OFF);
+        if (r < 0)
+                return r;
+        r = events->handler.decide(events->handler.userdata, trigger);
+        if (r < 0)
+                return r;
+        /* From its end: a slow one must not eat up its own gap. */
+        events->last_usec = now_usec();
+        return events_set_interval(events, events->interval_usec);
+}
+
+int events_request(struct events *events, enum trigger trigger)
+{
+        int r;
+
+        if (events->quiet)
+                return 0;
+        if (trigger == TRIGGER_START || trigger == TRIGGER_RELOAD || events->last_usec == 0 ||
+            now_usec() >= events->last_usec + EVENTS_GAP_USEC)
+                return decide_now(events, trigger);
+        events->gathered = trigger;
+        r = sd_event_source_set_time(events->gap, events->last_usec + EVENTS_GAP_USEC);
+        if (r < 0)
+                return r;
+        return sd_event_source_set_enabled(events->gap, SD_EVENT_ONESHOT);
+}
+
+static int on_interval(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        return events_request(userdata, TRIGGER_TIMER);
+}
+
+static int on_gap(sd_event_source *source, uint64_t usec, void *userdata)
+{
+        struct events *events = userdata;
+
+        return events->quiet ? 0 : decide_now(events, events->gathered);
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+        struct events *events = userdata;
+
+        switch (info->ssi_signo) {
+        case SIGUSR1:
+                return events_request(events, TRIGGER_SIGNAL);
+        case SIGHUP:
+                return events->quiet ? 0 : events->handler.reload(events->handler.userdata);
+        default:
+                return events->handler.stop(events->handler.userdata);
+        }
+}
+
+static int add_sources(struct events *events)
+{
+        int r;
+
+        r = sd_event_add_time(events->loop, &events->interval, CLOCK_MONOTONIC, 0, 0, on_interval,
+                              events);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(events->interval, SD_EVENT_OFF);
+        if (r >= 0)
+                r = sd_event_add_time(events->loop, &events->gap, CLOCK_MONOTONIC, 0, 1000, on_gap,
+                                      events);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(events->gap, SD_EVENT_OFF);
+        for (size_t i = 0; r >= 0 && i < N_SIGNALS; i++)
+                r = sd_event_add_signal(events->loop, NULL, handled_signals[i], on_signal, events);
+        return r;
+}
+
+int events_new(struct events **ret_events, const struct events_handler *handler)
+{
+        struct events *events;
+        int r;
+
+        events = calloc(1, sizeof(*events));
+        if (!events)
+                return -ENOMEM;
+        events->handler = *handler;
+        r = sd_event_new(&events->loop);
+        if (r >= 0)
+                r = add_sources(events);
+        if (r < 0) {
+                (void)events_free(events);
+                return r;
+        }
+        *ret_events = events;
+        return 0;
+}
+
+struct events *events_free(struct events *events)
+{
+        if (!events)
+                return NULL;
+        sd_event_source_unref(events->interval);
+        sd_event_source_unref(events->gap);
+        sd_event_unref(events->loop);
+        free(events);
+        return NULL;
+}
+
+sd_event *events_loop(struct events *events)
+{
+        return events->loop;
+}
+
+int events_set_interval(struct events *events, uint64_t interval_usec)
+{
+        uint64_t accuracy = interval_usec / ACCURACY_SHARE;
+        int r;
+
+        events->interval_usec = interval_usec;
+        if (events->quiet)
+                return 0;
+        if (accuracy > ACCURACY_MAX_USEC)
+                accuracy = ACCURACY_MAX_USEC;
+        r = sd_event_source_set_time(events->interval, now_usec() + interval_usec);
+        if (r >= 0)
+                r = sd_event_source_set_time_accuracy(events->interval, accuracy);
+        if (r >= 0)
+                r = sd_event_source_set_enabled(events->interval, SD_EVENT_ONESHOT);
+        return r < 0 ? r : 0;
+}
+
+void events_quiet(struct events *events)
+{
+        events->quiet = true;
+        (void)sd_event_source_set_enabled(events->interval, SD_EVENT_OFF);
+        (void)sd_event_source_set_enabled(events->gap, SD_EVENT_OFF);
+}
+
+int events_run(struct events *events)
+{
+        int r = sd_event_loop(events->loop);
+
+        return r < 0 ? r : 0;
+}

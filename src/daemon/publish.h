@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* What the world is told of a decision: service manager, state file, journal, DEBUG log. */
+
+#include "manager.h"
+
+/*
+ * @sample is what was decided on, @knobs what the kernel has now. Nothing here fails a decision:
+ * what cannot be written is complained about.
+ */
+void publish_decision(struct manager *manager, enum trigger trigger, const struct sample *sample,
+                      const struct ksm_knobs *knobs);
+
+/* RELOADING=1 with the time that systemd asks for; READY=1 once the new settings are in force. */
+void publish_reloading(void);
+void publish_ready(struct manager *manager);
+
+/* STOPPING=1, and a line on what is going on. */
+void publish_stopping(const char *status);
+
+/* Asks the service manager for more time, while an unmerge goes on. */
+void publish_extend(uint64_t usec);

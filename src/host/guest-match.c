@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "guest-match.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "guest-memory.h"
+#include "ksmtuned/cleanup.h"
+
+#define LINK_SIZE    4096
+#define CMDLINE_SIZE 256
+
+/* Programs that come with VMs and are none, whatever the globs say. */
+static const char *const helpers[] = {
+        "qemu-bridge-helper", "qemu-edid",      "qemu-ga",
+        "qemu-img",           "qemu-io",        "qemu-keymap",
+        "qemu-nbd",           "qemu-pr-helper", "qemu-storage-daemon",
+        "qemu-vmsr-helper",   "virtiofsd",      "virtfs-proxy-helper",
+};
+
+#define COMM_LEN (PROCESS_COMM_SIZE - 1)
+
+/* A comm is the name's first 15 bytes. */
+static bool is_helper(const char *comm, const char *exe)
+{
+        for (size_t i = 0; i < sizeof(helpers) / sizeof(helpers[0]); i++)
+                if (strncmp(helpers[i], comm, COMM_LEN) == 0 ||
+                    (exe && strcmp(helpers[i], exe) == 0))
+                        return true;
+        return false;
+}
+
+bool guest_match(const char *const *globs, const char *comm, const char *exe)
+{
+        if (is_helper(comm, exe))
+                return false;
+        for (; *globs; globs++) {
+                if (fnmatch(*globs, comm, 0) == 0)
+                        return true;
+                if (exe && fnmatch(*globs, exe, 0) == 0)
+                        return true;
+                /* A name without wildcards that was cut short and cannot be had in full. */
+                if (!exe && strlen(comm) == COMM_LEN && strncmp(*globs, comm, COMM_LEN) == 0)
+                        return true;
+        }
+        return false;
+}
+
+/* The command line's first word. */
+static ssize_t read_command(const struct sysroot *proc, uint32_t pid, char *buf, size_t size)
+{
+        CLEANUP_FD int fd = -1;
+        char path[PROC_PATH_SIZE];
+        ssize_t n;
+
+        (void)snprintf(path, sizeof(path), "%u/cmdline", pid);
+        fd = sysroot_openat(proc, path, O_RDONLY, 0);
+        if (fd < 0)
+                return fd;
+        n = read(fd, buf, size - 1);
+        if (n < 0)
+                return -errno;
+        buf[n] = '\0';
+        return n;
+}
+
+/* Return: @buf or a place in it; NULL where there is no name (kernel threads, zombies). */
+static const char *read_exe_name(const struct sysroot *proc, uint32_t pid, char buf[LINK_SIZE])
+{
+        static const char deleted[] = " (deleted)"; /* replaced on disk by an upgrade */
+        const size_t suffix = sizeof(deleted) - 1;
+        char path[PROC_PATH_SIZE];
+        const char *slash;
+        ssize_t n;
+
+        (void)snprintf(path, sizeof(path), "%u/exe", pid);
+        n = sysroot_readlink(proc, path, buf, LINK_SIZE);
+        if (n > (ssize_t)suffix && strcmp(buf + n - suffix, deleted) == 0)
+                buf[(size_t)n - suffix] = '\0';
+        /* A recorded root may have no links. */
+        if (n == -EACCES || n == -EPERM || (n < 0 && proc->made_up))
+                n = read_command(proc, pid, buf, CMDLINE_SIZE);
+        if (n <= 0)
+                return NULL;
+        slash = strrchr(buf, '/');
+        return slash ? slash + 1 : buf;
+}
+
+int guest_classify(const struct sysroot *proc, const char *const *globs, uint32_t pid,
+                   char ret_comm[PROCESS_COMM_SIZE])
+{
+        char path[PROC_PATH_SIZE], text[PROCESS_COMM_SIZE + 64], link[LINK_SIZE];
+        ssize_t n;
+
+        (void)snprintf(path, sizeof(path), "%u/comm", pid);
+        n = sysroot_read(proc, path, text, sizeof(text));
+        if (n == -EACCES || n == -EPERM)
+                return -EACCES;
+        if (n <= 0)
+                return -ESRCH;
+        /* Only the last newline is not the name's own. Kernel threads' names can be longer. */
+        if (text[n - 1] == '\n')
+                text[n - 1] = '\0';
+        text[PROCESS_COMM_SIZE - 1] = '\0';
+        memcpy(ret_comm, text, PROCESS_COMM_SIZE);
+        return guest_match(globs, ret_comm, read_exe_name(proc, pid, link));
+}

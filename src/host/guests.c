@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ksmtuned/guests.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/vfs.h>
+#include <time.h>
+
+#include "guest-match.h"
+#include "guest-memory.h"
+#include "ksmtuned/cleanup.h"
+#include "pid-table.h"
+#include "proc-list.h"
+
+#define STAT_SIZE 1024
+
+struct guests {
+        struct sysroot proc;      /* begins at /proc itself */
+        const char *const *globs; /* the caller's */
+        enum guest_metric metric;
+
+        bool can_remember; /* a procfs of our own PID namespace */
+        bool primed;       /* a first scan has filled the table */
+        struct proc_lister lister;
+        struct pid_table known;
+        uint64_t n_scans;
+        uint32_t last_pids[2]; /* the kernel's PID cursor one and two scans ago */
+        uint32_t swept_to;     /* the net has listed the PIDs below this one in its cycle */
+        unsigned sweep_step;
+        bool names_denied, others_hidden;
+
+        struct guest *list; /* in order of PIDs */
+        size_t n, n_allocated;
+};
+
+static const char *const no_globs[] = {NULL};
+
+static void forget_all(struct guests *guests)
+{
+        for (size_t i = 0; i < guests->n; i++)
+                if (guests->list[i].statm_fd >= 0)
+                        (void)close(guests->list[i].statm_fd);
+        guests->n = 0;
+        guests->known.n = 0;
+        guests->primed = false;
+        guests->swept_to = 0;
+        guests->sweep_step = 0;
+        guests->names_denied = false;
+        guests->others_hidden = false;
+}
+
+/* Seeking, CPU clocks and descriptors that end with their process: all ours, or none of it. */
+static bool is_own_procfs(const struct sysroot *proc)
+{
+        char self[PROC_PATH_SIZE], own[PROC_PATH_SIZE];
+        struct statfs fs;
+
+        if (fstatfs(proc->fd, &fs) < 0 || fs.f_type != PROC_SUPER_MAGIC)
+                return false;
+        if (sysroot_readlink(proc, "self", self, sizeof(self)) < 0)
+                return false;
+        (void)snprintf(own, sizeof(own), "%d", getpid());
+        return strcmp(self, own) == 0;
+}
+
+int guests_new(struct guests **ret_guests, const struct sysroot *root)
+{
+        struct guests *guests;
+
+        guests = calloc(1, sizeof(*guests));
+        if (!guests)
+                return -ENOMEM;
+        guests->globs = no_globs;
+        guests->proc.made_up = root->made_up;
+        guests->proc.fd = sysroot_openat(root, "/proc", O_RDONLY | O_DIRECTORY, 0);
+        if (guests->proc.fd < 0) {
+                int r = guests->proc.fd;
+
+                free(guests);
+                return r;
+        }
+        guests->can_remember = is_own_procfs(&guests->proc);
+        *ret_guests = guests;
+        return 0;
+}
+
+struct guests *guests_free(struct guests *guests)
+{
+        if (!guests)
+                return NULL;
+        forget_all(guests);
+        pid_table_clear(&guests->known);
+        free(guests->list);
+        sysroot_close(&guests->proc);
+        free(guests);
+        return NULL;
+}
+
+void guests_set_match(struct guests *guests, const char *const *globs, enum guest_metric metric)
+{
+        guests->globs = globs;
+        guests->metric = metric;
+        forget_all(guests);
+}
+
+/* The low half of the process's CPU clock. Anybody may read anybody's. Return: 0; -ESRCH. */
+static int read_cpu_clock(uint32_t pid, uint32_t *ret_nsec)
+{
+        struct timespec ts;
+        clockid_t clock;
+
+        if (clock_getcpuclockid((pid_t)pid, &clock) != 0 || clock_gettime(clock, &ts) < 0)
+                return -ESRCH;
+        *ret_nsec = (uint32_t)((uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec);
+        return 0;
+}
+
+static size_t guest_lower_bound(const struct guests *guests, pid_t pid)
+{
+        size_t low = 0, high = guests->n;
+
+        while (low < high) {
+                size_t middle = low + (high - low) / 2;
+
+                if (guests->list[middle].pid < pid)
+                        low = middle + 1;
+                else
+                        high = middle;
+        }
+        return low;
+}
+
+static void remove_guest(struct guests *guests, size_t i)
+{
+        if (guests->list[i].statm_fd >= 0)
+                (void)close(guests->list[i].statm_fd);
+        guests->n--;
+        memmove(&guests->list[i], &guests->list[i + 1], (guests->n - i) * sizeof(*guests->list));
+}
+
+static int reserve_guest(struct guests *guests)
+{
+        size_t n = guests->n_allocated + guests->n_allocated / 2 + 16;
+        struct guest *list;
+
+        if (guests->n < guests->n_allocated)
+                return 0;
+        list = realloc(guests->list, n * sizeof(*list));
+        if (!list)
+                return -ENOMEM;
+        guests->list = list;
+        guests->n_allocated = n;
+        return 0;
+}
+
+/* Return: 1; 0 if the process has vanished meanwhile; a negative errno. */
+static int add_guest(struct guests *guests, size_t i, pid_t pid, const char *comm)
+{
+        struct guest guest = {.pid = pid, .statm_fd = -1};
+        char path[PROC_PATH_SIZE], text[STAT_SIZE];
+        struct process_stat stat;
+        int r;
+
+        r = reserve_guest(guests);
+        if (r < 0)
+                return r;
+        (void)snprintf(path, sizeof(path), "%d/stat", pid);
+        if (sysroot_read(&guests->proc, path, text, sizeof(text)) <= 0 ||
+            process_stat_parse(text, &stat) < 0)
+                return 0;
+        guest.start_time = stat.start_time;
+        memcpy(guest.comm, comm, sizeof(guest.comm));
+        /* Where there are no descriptors to spare, it is read by name. */
+        (void)snprintf(path, sizeof(path), "%d/statm", pid);
+        guest.statm_fd = sysroot_openat(&guests->proc, path, O_RDONLY, 0);
+        if (guest.statm_fd < 0)
+                guest.statm_fd = -1;
+
+        r = guest_memory_read(&guests->proc, guests->metric, &guest);
+        if (r != 1) {
+                if (guest.statm_fd >= 0)
+                        (void)close(guest.statm_fd);
+                /* A zombie stays in the table as what it is: no guest. */
+                return r == 0;
+        }
+        memmove(&guests->list[i + 1], &guests->list[i], (guests->n - i) * sizeof(*guests->list));
+        guests->list[i] = guest;
+        guests->n++;
+        return 1;
+}
+
+/* Looks into a process and files it. Return: 1; 0 if it has vanished; a negative errno. */
+static int look_into(struct guests *guests, uint32_t pid)
+{
+        char comm[PROCESS_COMM_SIZE];
+        size_t i = guest_lower_bound(guests, (pid_t)pid);
+        bool listed = i < guests->n && guests->list[i].pid == (pid_t)pid;
+        int r = guest_classify(&guests->proc, guests->globs, pid, comm);
+
+        if (r == -EACCES)
+                guests->names_denied = true;
+        if (r == 1 && listed)
+                memcpy(guests->list[i].comm, comm, sizeof(comm));
+        else if (r == 1)
+                return add_guest(guests, i, (pid_t)pid, comm);
+        else if (listed)
+                remove_guest(guests, i);
+        return r != -ESRCH;
+}
+
+/* Brings the guests that are known up to date, and forgets those that have ended. */
+static void refresh_guests(struct guests *guests)
+{
+        for (size_t i = 0; i < guests->n;) {
+                struct guest *guest = &guests->list[i];
+
+                if (guest_memory_read(&guests->proc, guests->metric, guest) == 1) {
+                        i++;
+                        continue;
+                }
+                pid_table_remove(&guests->known, (uint32_t)guest->pid);
+                remove_guest(guests, i);
+        }
+}
+
+/* One entry of a listing: what is known of the PID is taken over or renewed. */
+struct merge {
+        struct guests *guests;
+        struct pid_table merged;
+        size_t next, end; /* the part of the table that the listing replaces */
+        bool check;       /* look whether those that are known have changed */
+};
+
+static int merge_pid(void *userdata, uint32_t pid)
+{
+        struct merge *merge = userdata;
+        struct guests *guests = merge->guests;
+        const struct pid_entry *old = NULL;
+        struct pid_entry entry = {.pid = pid};
+        int r;
+
+        while (merge->next < merge->end && guests->known.entries[merge->next].pid < pid)
+                merge->next++;
+        if (merge->next < merge->end && guests->known.entries[merge->next].pid == pid)
+                old = &guests->known.entries[merge->next];
+        if (old && !merge->check)
+                return pid_table_append(&merge->merged, *old);
+
+        /* The clock first: what happens after it will have moved it by the next time. */
+        if (guests->can_remember && read_cpu_clock(pid, &entry.cpu_nsec) < 0)
+                return 0;
+        if (!old || old->cpu_nsec != entry.cpu_nsec) {
+                r = look_into(guests, pid);
+                if (r <= 0)
+                        return r;
+        }
+        return pid_table_append(&merge->merged, entry);
+}
+
+/* Lists the PIDs from @from to @to and renews that part of the table. */
+static int scan_range(struct guests *guests, uint32_t from, uint32_t to, bool check)
+{
+        struct merge merge = {.guests = guests, .check = check};
+        size_t begin = pid_table_lower_bound(&guests->known, from);
+        int r;
+
+        merge.next = begin;
+        merge.end = to == PROC_LIST_END ? guests->known.n
+                                        : pid_table_lower_bound(&guests->known, to + 1);
+        r = proc_list(&guests->lister, guests->proc.fd, from, to, merge_pid, &merge);
+        if (r == 0)
+                r = pid_table_splice(&guests->known, begin, merge.end, &merge.merged);
+        pid_table_clear(&merge.merged);
+        return r;
+}
+
+/* Those whose turn it is: who has run since may be something else by now. */
+static int check_due(struct guests *guests)
+{
+        struct pid_table *known = &guests->known;
+        uint32_t turn = (uint32_t)(guests->n_scans % GUESTS_CYCLE);
+        size_t kept = 0;
+        int r = 0;
+
+        for (size_t i = 0; i < known->n; i++) {
+                struct pid_entry entry = known->entries[i];
+                bool vanished = false;
+
+                if (r >= 0 && entry.pid % GUESTS_CYCLE == turn) {
+                        vanished = read_cpu_clock(entry.pid, &entry.cpu_nsec) < 0;
+                        if (!vanished && entry.cpu_nsec != known->entries[i].cpu_nsec) {
+                                r = look_into(guests, entry.pid);
+                                vanished = r == 0;
+                        }
+                }
+                if (!vanished)
+                        known->entries[kept++] = entry;
+        }
+        known->n = kept;
+        return r < 0 ? r : 0;
+}
+
+/* The net under everything else: every PID is listed once in GUESTS_CYCLE scans. */
+static int sweep(struct guests *guests)
+{
+        size_t begin = pid_table_lower_bound(&guests->known, guests->swept_to);
+        size_t left = guests->known.n - begin, steps = GUESTS_CYCLE - guests->sweep_step;
+        size_t n = (left + steps - 1) / steps;
+        uint32_t to = PROC_LIST_END;
+        int r;
+
+        if (steps > 1 && n < left)
+                to = guests->known.entries[begin + n].pid - 1;
+        r = scan_range(guests, guests->swept_to, to, false);
+        guests->sweep_step = (guests->sweep_step + 1) % GUESTS_CYCLE;
+        guests->swept_to = to == PROC_LIST_END ? 0 : to + 1;
+        if (to == PROC_LIST_END)
+                guests->sweep_step = 0;
+        return r;
+}
+
+/* What was forked since the last scan but one: a fork seen then may have called exec since. */
+static int scan_new(struct guests *guests, uint32_t last_pid)
+{
+        uint32_t from = guests->last_pids[1] + 1;
+        int r;
+
+        if (last_pid + 1 == from)
+                return 0;
+        if (last_pid >= from)
+                return scan_range(guests, from, last_pid, true);
+        /* The kernel's PIDs have begun anew. */
+        r = scan_range(guests, from, PROC_LIST_END, true);
+        return r < 0 ? r : scan_range(guests, 0, last_pid, true);
+}
+
+static int scan_all(struct guests *guests)
+{
+        int r = scan_range(guests, 0, PROC_LIST_END, true);
+
+        guests->others_hidden =
+                guests->can_remember && (guests->known.n == 0 || guests->known.entries[0].pid != 1);
+        return r;
+}
+
+static int scan(struct guests *guests)
+{
+        uint32_t last_pid = 0;
+        int r;
+
+        if (!guests->can_remember)
+                forget_all(guests);
+        else if (proc_last_pid(&guests->proc, &last_pid) < 0)
+                guests->primed = false;
+
+        if (guests->primed) {
+                refresh_guests(guests);
+                r = scan_new(guests, last_pid);
+                if (r == 0)
+                        r = check_due(guests);
+                if (r == 0)
+                        r = sweep(guests);
+        } else {
+                refresh_guests(guests);
+                r = scan_all(guests);
+                guests->last_pids[0] = last_pid;
+        }
+        guests->last_pids[1] = guests->last_pids[0];
+        guests->last_pids[0] = last_pid;
+        guests->primed = r == 0;
+        guests->n_scans++;
+        return r;
+}
+
+int guests_scan(struct guests *guests, struct guests_sample *ret_sample,
+                struct guests_scan_info *ret_info)
+{
+        struct guests_sample sample = {.count = 0};
+        struct guests_scan_info info = {.n_processes = 0};
+        int r;
+
+        r = scan(guests);
+        if (r < 0) {
+                forget_all(guests);
+                return r;
+        }
+        for (size_t i = 0; i < guests->n; i++) {
+                sample.count++;
+                sample.committed_kb =
+                        saturating_add(sample.committed_kb, guests->list[i].committed_kb);
+                info.n_unreadable += guests->list[i].by_rss;
+        }
+        info.n_processes = guests->known.n;
+        info.others_hidden = guests->others_hidden;
+        info.names_denied = guests->names_denied;
+        *ret_sample = sample;
+        if (ret_info)
+                *ret_info = info;
+        return 0;
+}
+
+const struct guest *guests_list(const struct guests *guests, size_t *ret_n)
+{
+        *ret_n = guests->n;
+        return guests->list;
+}

@@ -1,0 +1,120 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Counts tests.
+
+results.py meson SUITE LOG STATUS   what `meson test` left in LOG.json and LOG.junit.xml, one line
+                                    a case: suite, pass|fail|skip, name, reason (tab-separated)
+results.py table FILE               the closing table of such lines; exits 1 if anything failed
+"""
+import json
+import re
+import sys
+import xml.etree.ElementTree as ET
+
+
+def clean(text):
+    return re.sub(r'\s+', ' ', text or '').strip()
+
+
+def tap_reasons(stdout):
+    """Why cases were skipped: {case's name: reason}, '' for the program as a whole."""
+    reasons = {}
+    for line in stdout.splitlines():
+        whole = re.match(r'1\.\.0\s+#\s*skip\w*:?\s*(.*)', line, re.I)
+        case = re.match(r'\s*ok\s+\d*\s*-?\s*(.*?)\s*#\s*skip\w*:?\s*(.*)', line, re.I)
+        if whole:
+            reasons[''] = clean(whole.group(1))
+        elif case:
+            reasons[clean(case.group(1))] = clean(case.group(2))
+    return reasons
+
+
+def case_name(text):
+    """meson prefixes the cases of TAP with their number and appends what came of them."""
+    return clean(re.sub(r'^(test\s+)?\d+\s*(-\s*)?', '', text)) or clean(text)
+
+
+def meson_cases(log):
+    """Yields (status, name, reason) for each case of each program."""
+    cases = {}
+    for suite in ET.parse(log + '.junit.xml').getroot().findall('testsuite'):
+        for case in suite.findall('testcase'):
+            subtest = case.get('classname') != case.get('classname').split('.')[0]
+            program = suite.get('name').split('.', 1)[1] if subtest else case.get('name')
+            failed = case.find('failure') is not None or case.find('error') is not None
+            skipped = case.find('skipped') is not None
+            cases.setdefault(program, []).append(
+                (subtest, 'fail' if failed else 'skip' if skipped else 'pass', case.get('name'),
+                 clean(case.findtext('system-out') if subtest else '')))
+    with open(log + '.json', encoding='utf-8') as file:
+        programs = [json.loads(line) for line in file if line.strip()]
+    for program in programs:
+        name = re.sub(r'^.*?[/:]\s*', '', program['name'].split(' / ')[-1])
+        reasons = tap_reasons(program.get('stdout') or '')
+        found = [case for case in cases.get(name, []) if case[0]]
+        for _, status, case, why in found:
+            short = case_name(case)
+            # Explanations of meson's stand before guesses; the name it prints may carry them too.
+            short = re.sub(r'\s*#.*$', '', short)
+            yield status, f'{name}: {short}', why or (reasons.get(short) or reasons.get('', '')
+                                                     if status == 'skip' else '')
+        verdict = program['result']
+        if verdict == 'SKIP' and not any(case[1] == 'skip' for case in found):
+            yield 'skip', name, reasons.get('', '') or 'no reason given'
+        elif verdict == 'OK' and not found:
+            yield 'pass', name, ''
+        elif verdict not in ('OK', 'SKIP', 'EXPECTEDFAIL') and not any(c[1] == 'fail' for c in found):
+            # A crash, a timeout, a missing plan, a leak at exit: no case of its own failed.
+            yield 'fail', name, f'{verdict}, exit status {program.get("returncode")}'
+
+
+def meson(suite, log, status):
+    lines = []
+    try:
+        lines = list(meson_cases(log))
+    except (OSError, ET.ParseError, ValueError) as error:
+        lines.append(('fail', 'results of meson test', clean(str(error))))
+    if not lines:
+        lines.append(('fail', 'meson test', 'it ran nothing'))
+    if int(status) != 0 and not any(line[0] == 'fail' for line in lines):
+        lines.append(('fail', 'meson test', f'exit status {status}'))
+    for line in lines:
+        print(suite, *line, sep='\t')
+
+
+def table(path):
+    suites, listed = {}, {'skip': [], 'fail': []}
+    with open(path, encoding='utf-8') as file:
+        for line in file:
+            suite, status, name, reason = (line.rstrip('\n').split('\t') + [''] * 3)[:4]
+            row = suites.setdefault(suite, {'pass': 0, 'fail': 0, 'skip': 0, 'time': 0})
+            if status == 'time':
+                row['time'] += int(name)
+                if not row['pass'] + row['fail'] + row['skip']:
+                    row['fail'] += 1
+                    listed['fail'].append((suite, 'the suite as a whole', 'it ran nothing'))
+            else:
+                row[status] += 1
+                if status in listed:
+                    listed[status].append((suite, name, reason))
+    for status, title in (('skip', 'Skipped'), ('fail', 'Failed')):
+        if listed[status]:
+            print(f'\n{title}:')
+            for suite, name, reason in listed[status]:
+                print(f'  {suite}: {name}' + (f' ({reason})' if reason else ''))
+    total = {key: sum(row[key] for row in suites.values()) for key in ('pass', 'fail', 'skip', 'time')}
+    print(f'\n{"suite":<12}{"tests":>8}{"passed":>8}{"failed":>8}{"skipped":>8}{"seconds":>8}')
+    for suite, row in [*suites.items(), ('all', total)]:
+        count = row['pass'] + row['fail'] + row['skip']
+        print(f'{suite:<12}{count:>8}{row["pass"]:>8}{row["fail"]:>8}{row["skip"]:>8}{row["time"]:>8}')
+    print(f'\n{total["pass"]} passed, {total["fail"]} failed, {total["skip"]} skipped')
+    return 1 if total['fail'] or not suites else 0
+
+
+if __name__ == '__main__':
+    if len(sys.argv) == 5 and sys.argv[1] == 'meson':
+        meson(*sys.argv[2:])
+    elif len(sys.argv) == 3 and sys.argv[1] == 'table':
+        sys.exit(table(sys.argv[2]))
+    else:
+        sys.exit(__doc__)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A bootstrapped Debian with this build installed, booted by systemd-nspawn."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+
+from common import CACHE, read, wait_for
+
+# What the booted system is made of: an init, and the libraries that the programs are linked to.
+PACKAGES = ['systemd', 'systemd-sysv', 'dbus', 'logrotate', 'libsystemd0', 'libinih1',
+            'libsmartcols1']
+ENVIRONMENT = {'PATH': '/usr/sbin:/usr/bin:/sbin:/bin', 'LC_ALL': 'C.UTF-8', 'TERM': 'dumb'}
+
+
+def debian_release():
+    """The code name of this Debian or Ubuntu, for the container has to fit our libraries."""
+    match = re.search(r'^VERSION_CODENAME=(\w+)', read('/etc/os-release', '-'), re.M)
+    return match[1] if match else None
+
+
+def why_not():
+    """Why no container can be made here, or None."""
+    for tool in ('debootstrap', 'systemd-nspawn', 'nsenter'):
+        if not shutil.which(tool):
+            return f'{tool} is not here'
+    release = debian_release()
+    if not release or not pathlib.Path('/usr/share/debootstrap/scripts', release).exists():
+        return 'debootstrap cannot make a root of this distribution'
+    return None
+
+
+def bootstrapped_root():
+    """A cached root; (path, None) or (None, why not). Made once, by debootstrap."""
+    release = debian_release()
+    key = hashlib.sha256(' '.join([release, *PACKAGES]).encode()).hexdigest()[:12]
+    root = CACHE / f'root-{key}'
+    if root.is_dir():
+        return root, None
+    new = CACHE / f'root-{key}.new'
+    shutil.rmtree(new, ignore_errors=True)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    done = subprocess.run(['debootstrap', '--variant=minbase', '--include=' + ','.join(PACKAGES),
+                           release, new], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        return None, 'debootstrap failed: ' + (done.stdout.strip().split('\n') or ['?'])[-1]
+    shutil.rmtree(new / 'var/cache/apt', ignore_errors=True)
+    new.rename(root)
+    return root, None
+
+
+class Container:
+    """A copy of the root with our build in it. boot() and halt() as often as wanted."""
+
+    def __init__(self, args, base):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix='ksmtuned-container-', dir='/var/tmp'))
+        self.root = self.path / 'root'
+        self.name = f'ksmtuned-test-{os.getpid()}'
+        self.nspawn = None
+        self.leader = 0
+        try:
+            subprocess.run(['cp', '-a', '--reflink=auto', base, self.root], check=True)
+            subprocess.run(['meson', 'install', '-C', args.build, '--no-rebuild', '--quiet'],
+                           env={**os.environ, 'DESTDIR': str(self.root)}, check=True,
+                           capture_output=True)
+        except BaseException:
+            self.remove()
+            raise
+
+    def remove(self):
+        self.halt()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def boot(self, *options):
+        """Boots, and waits until systemd has started everything."""
+        # No registration: it would need machined. The host's network stays: a private one would
+        # mount /sys anew, above what is bound there.
+        command = ['systemd-nspawn', '--quiet', '--register=no', '--keep-unit', '--boot',
+                   '--settings=no', '--link-journal=no', '--resolv-conf=off', '--timezone=off',
+                   '--console=pipe', f'--machine={self.name}', f'--directory={self.root}', *options]
+        if os.path.isdir('/run/systemd/system'):
+            command = ['systemd-run', '--scope', '--quiet', '--property=Delegate=yes', *command]
+        with open(self.path / 'console', 'wb') as console:
+            self.nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console,
+                                           stderr=console)
+        if not wait_for(self._booted, 120, 0.1):
+            raise RuntimeError('the container does not boot:\n' + read(self.path / 'console'))
+
+    def _booted(self):
+        if self.nspawn.poll() is not None:
+            raise RuntimeError('systemd-nspawn ended:\n' + read(self.path / 'console'))
+        pid = self.nspawn.pid
+        for child in read(f'/proc/{pid}/task/{pid}/children', '').split():
+            if read(f'/proc/{child}/comm', '').strip() == 'systemd':
+                self.leader = int(child)
+                state = self.run('systemctl', 'is-system-running').stdout.strip()
+                return state in ('running', 'degraded')
+        return False
+
+    def halt(self):
+        if not self.nspawn:
+            return
+        # The second signal is for the impatient: the container is thrown away.
+        for _ in range(2):
+            if self.nspawn.poll() is None:
+                self.nspawn.send_signal(signal.SIGTERM)
+                wait_for(lambda: self.nspawn.poll() is not None, 1)
+        try:
+            self.nspawn.wait(30)
+        except subprocess.TimeoutExpired:
+            self.nspawn.kill()
+            self.nspawn.wait()
+        self.nspawn = None
+        for left in (f'propagate/{self.name}', f'unix-export/{self.name}'):
+            try:
+                os.rmdir(f'/run/systemd/nspawn/{left}')
+            except OSError:
+                pass
+
+    # --- Inside -------------------------------------------------------------------------------
+
+    def run(self, *command, seconds=60):
+        """Runs a command inside; the answer has returncode, stdout, stderr."""
+        return subprocess.run(['nsenter', '--target', str(self.leader), '--all', *command],
+                              capture_output=True, text=True, errors='replace', check=False,
+                              env=ENVIRONMENT, timeout=seconds, stdin=subprocess.DEVNULL)
+
+    def spawn(self, *command):
+        """Starts a command inside, in the background; end it with stop()."""
+        return subprocess.Popen(['nsenter', '--target', str(self.leader), '--all', *command],
+                                env=ENVIRONMENT, stdin=subprocess.DEVNULL,
+                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def inside(self, path):
+        """The path from here of a file that is inside, also where something is mounted there."""
+        return pathlib.Path(f'/proc/{self.leader}/root{path}')
+
+    def show(self, unit, name):
+        return self.run('systemctl', 'show', '--property', name, '--value', unit).stdout.strip()
+
+    def journal(self, *matches):
+        """Entries, oldest first, as dicts. What is in flight is written first."""
+        self.run('journalctl', '--sync')
+        text = self.run('journalctl', '--no-pager', '--output=json', *matches).stdout
+        return [json.loads(line) for line in text.splitlines()]
