@@ -259,7 +259,9 @@ int draft_finish(struct draft *draft)
                         r = check_match(draft, settings->vm_match);
         }
 
-        sort_problems(problems->list + draft->n_problems_before,
-                      problems->n - draft->n_problems_before);
+        /* No list is no place to point into. */
+        if (problems->n > draft->n_problems_before)
+                sort_problems(problems->list + draft->n_problems_before,
+                              problems->n - draft->n_problems_before);
         return r;
 }

@@ -43,10 +43,16 @@ __attribute__((format(printf, 3, 4))) static int add_row(struct libscols_table *
         return table_add(table, (const char *[]){name, text}, 2);
 }
 
-/* Seconds are fine enough to read. */
+/* "12 s ago", "just now": seconds are fine enough to read. */
 static const char *format_age(char *buf, size_t size, int64_t usec)
 {
-        return format_usec(buf, size, (uint64_t)(usec / 1000000 * 1000000));
+        char span[48];
+
+        if (usec < 1000000)
+                return "just now";
+        format_usec(span, sizeof(span), (uint64_t)(usec / 1000000 * 1000000));
+        (void)snprintf(buf, size, "%s ago", span);
+        return buf;
 }
 
 static int add_running(struct libscols_table *table, const struct status *status)
@@ -71,21 +77,22 @@ static int add_running(struct libscols_table *table, const struct status *status
 static int add_decided(struct libscols_table *table, const struct status *status)
 {
         const struct state *state = &status->state;
-        char age[48], interval[48];
+        char buf[64], interval[48];
+        const char *age;
 
         if (!status->age_known)
                 return add_row(table, "decided", "%s",
                                state->time_usec < 0 ? "at an unknown time"
                                                     : "in the future: the clock was set back");
-        format_age(age, sizeof(age), status->age_usec);
+        age = format_age(buf, sizeof(buf), status->age_usec);
         if (status->stale && status->running != 0)
                 return add_row(
                         table, "decided",
-                        "%s ago, which is too long: a decision is due every %s. ksmtuned "
+                        "%s, which is too long: a decision is due every %s. ksmtuned "
                         "hangs, or it cannot write " STATE_PATH,
                         age,
                         format_usec(interval, sizeof(interval), (uint64_t)state->interval_usec));
-        return add_row(table, "decided", "%s ago%s%s%s%s", age, *state->trigger ? ", trigger " : "",
+        return add_row(table, "decided", "%s%s%s%s%s", age, *state->trigger ? ", trigger " : "",
                        state->trigger, *state->phase ? ", phase " : "", state->phase);
 }
 

@@ -9,8 +9,10 @@
 
 #include "ksmtuned/guests.h"
 
-/* Some 500 processes a call. */
+/* Some 500 processes a call at the most; the kernel fills whatever it is given. */
 #define BUFFER_SIZE  16384
+#define ENTRY_SIZE   32
+#define SPARE        8
 #define LOADAVG_SIZE 128
 
 /* "1234" and nothing else. Return: whether it is a PID. */
@@ -32,6 +34,7 @@ static bool parse_pid(const char *name, uint32_t *ret_pid)
 
 struct listing {
         uint32_t from, to;
+        size_t expected;
         uint32_t last;    /* the PID listed last; 0 before the first */
         int64_t position; /* directory offset of the next entry; -1: not known */
         int64_t offset;   /* that of a PID minus the PID; -1: not known */
@@ -72,9 +75,12 @@ static int list_entries(struct listing *listing, int fd)
                 struct dirent64 entry; /* for its alignment */
                 char bytes[BUFFER_SIZE];
         } buffer;
+        size_t size = sizeof(buffer);
 
+        if (listing->expected < size / ENTRY_SIZE - SPARE)
+                size = (listing->expected + SPARE) * ENTRY_SIZE;
         while (!listing->done) {
-                ssize_t n = getdents64(fd, &buffer, sizeof(buffer));
+                ssize_t n = getdents64(fd, &buffer, size);
 
                 if (n < 0)
                         return -errno;
@@ -92,13 +98,14 @@ static int list_entries(struct listing *listing, int fd)
         return 0;
 }
 
-int proc_list(struct proc_lister *lister, int fd, uint32_t from, uint32_t to, proc_list_fn fn,
-              void *userdata)
+int proc_list(struct proc_lister *lister, int fd, uint32_t from, uint32_t to, size_t expected,
+              proc_list_fn fn, void *userdata)
 {
         bool seek = lister->can_seek && from > 0;
         struct listing listing = {
                 .from = from,
                 .to = to,
+                .expected = expected,
                 .position = -1,
                 .offset = seek ? lister->offset : -1,
                 .regular = true,

@@ -4,6 +4,7 @@
 /* Lists the processes in /proc, or a range of them. */
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "ksmtuned/sysroot.h"
@@ -25,10 +26,11 @@ struct proc_lister {
 typedef int (*proc_list_fn)(void *userdata, uint32_t pid);
 
 /*
- * @fd: the folder /proc. Return: 0; what @fn returned if negative; what getdents64() said.
+ * @fd: the folder /proc. @expected: about how many processes stand in the range; the kernel is asked
+ * for no more at a time. Return: 0; what @fn returned if negative; what getdents64() said.
  */
-int proc_list(struct proc_lister *lister, int fd, uint32_t from, uint32_t to, proc_list_fn fn,
-              void *userdata);
+int proc_list(struct proc_lister *lister, int fd, uint32_t from, uint32_t to, size_t expected,
+              proc_list_fn fn, void *userdata);
 
 /*
  * The PID that the kernel gave out last (the last field of loadavg). @proc begins at /proc itself.

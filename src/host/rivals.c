@@ -70,6 +70,6 @@ int rivals_find(const struct sysroot *root, pid_t own_pid, struct rival *ret_riv
         fd = sysroot_openat(root, "/proc", O_RDONLY | O_DIRECTORY, 0);
         if (fd < 0)
                 return fd;
-        r = proc_list(&lister, fd, 0, PROC_LIST_END, look_at, &search);
+        r = proc_list(&lister, fd, 0, PROC_LIST_END, SIZE_MAX, look_at, &search);
         return r < 0 ? r : (int)search.n;
 }

@@ -15,7 +15,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'system'))
 
-from common import cpu_nsec, helper, read, switches, unpacked_package  # noqa: E402
+from common import alone, cpu_nsec, helper, read, switches, unpacked_package  # noqa: E402,F401
 from host import Daemon  # noqa: E402
 
 # All is the real host, but for where the daemon would leave its state; no knob is written.

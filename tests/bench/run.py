@@ -12,8 +12,8 @@ import pathlib
 import sys
 import tempfile
 
-from measure import (CYCLE, PAUSE_SEC, Figures, Original, crowd, daemon, decide, floor, memory_kb,
-                     wakeups_per_interval)
+from measure import (CYCLE, PAUSE_SEC, Figures, Original, alone, crowd, daemon, decide, floor,
+                     memory_kb, wakeups_per_interval)
 
 GUESTS = 300
 ROUNDS = 5
@@ -154,7 +154,7 @@ def main():
         print('bench: needs root, for a mount namespace of its own', file=sys.stderr)
         return 1
     bounds, tables = Bounds(), []
-    with tempfile.TemporaryDirectory() as folder:
+    with alone(), tempfile.TemporaryDirectory() as folder:
         original = Original(folder)
         rows = []
         for case in CASES:
@@ -162,9 +162,9 @@ def main():
             rows.append(measure_case(args, original, *case))
         bounds.decision(rows, original)
         tables.append([HEADINGS] + [row.cells() for row in rows])
-    if args.what == 'all':
-        print('measuring at rest …', file=sys.stderr)
-        tables.append(at_rest(args, bounds))
+        if args.what == 'all':
+            print('measuring at rest …', file=sys.stderr)
+            tables.append(at_rest(args, bounds))
     tables.append([['bound', 'measured', 'wanted', '']] + bounds.rows)
     print(f'CPU time of one decision with {GUESTS} guests: median of {ROUNDS} rounds (range)')
     print('\n\n'.join(plain(table) for table in tables))

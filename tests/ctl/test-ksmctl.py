@@ -371,6 +371,13 @@ def test_daemon_that_cannot_be_seen():
     assert host.json()["daemon"][0]["running"] is None
 
 
+def test_decision_of_this_moment():
+    host = Host(**STATE | {"age": 0}).daemon()
+    host.write("run/ksmtuned/state", "PID=4711\nTIME_USEC=%d\n" % (time.time() * 1e6))
+    # A machine too busy to answer within a second may say so.
+    assert row(host.status(), "decided") in ("just now", "1 s ago", "2 s ago"), host.status()
+
+
 def test_decision_in_the_future():
     host = Host(**STATE | {"age": -3600}).daemon()
     assert "the clock was set back" in row(host.status(), "decided")

@@ -156,15 +156,22 @@ def knobs_at_rest():
 
 
 @contextlib.contextmanager
+def alone():
+    """The host for this test alone: others would start guests of their own, or write knobs."""
+    pathlib.Path(LOCK).parent.mkdir(exist_ok=True)
+    with open(LOCK, 'w', encoding='ascii') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+@contextlib.contextmanager
 def live_ksm():
     """The kernel's KSM for this test alone; unmerged and at rest before and after."""
     if not KSM.is_dir():
         skip_all('this kernel has no KSM')
     if running := processes_named('ksmtuned'):
         skip_all(f'a ksmtuned (PID {running[0]}) tunes this host')
-    pathlib.Path(LOCK).parent.mkdir(exist_ok=True)
-    with open(LOCK, 'w', encoding='ascii') as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone():
         try:
             write(KSM / 'run', 2)
             knobs_at_rest()

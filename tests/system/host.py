@@ -113,8 +113,9 @@ class Daemon:
                                         stdout=self.stderr, env=environment)
         self.pid = self.process.pid
         if wait:
-            if not wait_for(lambda: self.decisions() >= 1 or self.process.poll() is not None, 20):
-                raise RuntimeError('no first decision:\n' + self.said())
+            wait_for(lambda: self.decisions() >= 1 or self.process.poll() is not None, 20)
+            if self.decisions() < 1 or self.process.poll() is not None:
+                raise RuntimeError(f'{command} is not there:\n{self.said()}')
 
     def _state_path(self):
         base = pathlib.Path(f'/proc/{self.pid}/root') if self.private else pathlib.Path('/')

@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / 'bench'))
 
-from common import Tap, arguments, need_root  # noqa: E402
+from common import Tap, alone, arguments, need_root  # noqa: E402
 from measure import (CYCLE, Figures, crowd, daemon, decide, floor, memory_kb,  # noqa: E402
                      wakeups_per_interval)
 
@@ -20,7 +20,7 @@ def main():
     need_root()
     tap = Tap()
     ours, least = Figures(), Figures()
-    with crowd(args, PROCESSES, GUESTS) as pids:
+    with alone(), crowd(args, PROCESSES, GUESTS) as pids:
         with daemon(args) as running:
             tap.ok(running.number('GUESTS') >= GUESTS, f'{GUESTS} guests are counted',
                    running.state)

@@ -132,8 +132,10 @@ class Suite:
         tap.equal([os.readlink(f'/proc/{pid}/fd/{fd}') for fd in (0, 1)], ['/dev/null'] * 2,
                   'with its standard input and output on /dev/null')
         tap.equal(os.readlink(f'/proc/{pid}/cwd'), '/', 'its working directory is /')
-        tap.ok(read(self.log).splitlines()[0].split(': ', 1)[1].startswith('total '),
-               'the log begins with the total', lambda: read(self.log))
+        wait_for(lambda: 'committed ' in read(self.log), 5)
+        tap.equal([line.split(': ', 1)[-1].split(' ')[0] for line in
+                   read(self.log).splitlines()[:4]], ['total', 'sleep', 'thres', 'committed'],
+                  'the log begins as the original\'s')
         again = self.start()
         tap.equal(again.returncode, 1, 'a second start ends with 1')
         tap.ok(str(pid) in again.stderr + again.stdout, 'and says who runs',

@@ -155,8 +155,10 @@ class Suite:
                     if pattern:
                         # The lines that tell what KSM does now are none that complain.
                         lines = [line for line in daemon.said_lines(pattern)
-                                 if 'ksmtuned.conf' in line or 'total' in line or 'MemTotal' in line]
-                        self.tap.equal(len(lines), 1, f'{name}: says once what is wrong')
+                                 if 'ksmtuned.conf' in line or 'MemTotal' in line]
+                        # COEF 101 is odd as a setting, and as a threshold on this host.
+                        self.tap.equal(len(lines), 2 if name == 'COEF 101' else 1,
+                                       f'{name}: says once what is wrong')
                         self.tap.diag('\n'.join(lines) or daemon.said())
                     else:
                         self.tap.equal(daemon.said_lines(r'ksmtuned\.conf'), [],
@@ -238,19 +240,35 @@ class Suite:
             self.tap.equal(host.knob('run'), '0', f'{name}: a start that fails starts nothing')
 
     def forbidden_knobs(self):
+        def forbid(path):
+            os.chown(path, 0, 0)
+            path.chmod(0o644)
+
         with tempfile.TemporaryDirectory() as folder:
+            args = self.nobodys_args(folder)
             for knob in ('pages_to_scan', 'sleep_millisecs', 'run'):
-                with made_up_host() as host:
-                    subprocess.run(['chown', '-R', str(NOBODY), host.path], check=True)
-                    host.config('KSM_MONITOR_INTERVAL=0.1\n')
-                    os.chown(host.knob_path(knob), 0, 0)
-                    host.knob_path(knob).chmod(0o644)
-                    with Daemon(self.nobodys_args(folder), host.path, user=NOBODY) as daemon:
+                name = f'{knob} may not be written'
+                with self.nobodys_host() as host:
+                    with Daemon(args, host.path, user=NOBODY) as daemon:
+                        forbid(host.knob_path(knob))
                         host.memory(SHORT)
-                        self.knob_checks(host, daemon, f'{knob} may not be written', knob)
-                        self.tap.equal((host.knob('pages_to_scan'), host.knob('sleep_millisecs')),
-                                       ('100', '20'), f'{knob} may not be written: the others are '
-                                       'put back')
+                        self.knob_checks(host, daemon, name, knob)
+                        self.tap.equal([host.knob(k) for k in
+                                        ('pages_to_scan', 'sleep_millisecs', 'run')],
+                                       ['100', '20', '0'], f'{name}: the others are put back')
+            with self.nobodys_host() as host:
+                forbid(host.knob_path('run'))
+                daemon = Daemon(args, host.path, user=NOBODY, wait=False)
+                self.tap.equal(daemon.process.wait(5), 1, 'without rights: ends with 1')
+                self.tap.equal(len(daemon.said().splitlines()), 1, 'without rights: in one line')
+                self.tap.diag(daemon.said())
+
+    @contextlib.contextmanager
+    def nobodys_host(self):
+        with made_up_host() as host:
+            host.config('KSM_MONITOR_INTERVAL=0.1\n')
+            subprocess.run(['chown', '-R', str(NOBODY), host.path], check=True)
+            yield host
 
     # --- disks -------------------------------------------------------------------------------
 

@@ -159,16 +159,16 @@ class Suite:
             if not new:
                 tap.skip(name, f'PID {old.pid} could not be had again')
                 return
-            tap.ok(self.counts(daemon, after), f'{name}: {after} counted within {CYCLE} intervals',
-                   daemon.state)
-            daemon.wait_decisions(2)
-            if after:
-                pages = int(read(f'/proc/{new.pid}/statm').split()[1])
-                tap.ok(abs(daemon.number('COMMITTED_KB') - pages * PAGE_KB) <= 64,
-                       f'{name}: with the memory of the new one',
-                       lambda: f'{daemon.state()}\n{pages} pages')
-            else:
-                tap.equal(daemon.number('COMMITTED_KB'), 0, f'{name}: and no memory')
+            # Its memory too: as long as nothing was decided, the state tells of the old one.
+            pages = int(read(f'/proc/{new.pid}/statm').split()[1]) if after else 0
+
+            def found():
+                return (daemon.number('GUESTS') == after
+                        and abs(daemon.number('COMMITTED_KB') - pages * PAGE_KB) <= 64)
+            end = daemon.decisions() + CYCLE + 1
+            wait_for(lambda: found() or daemon.decisions() > end, 20, 0.005)
+            tap.ok(found(), f'{name}: {after} counted within {CYCLE} intervals, with its own '
+                   f'{pages * PAGE_KB} kB', daemon.state)
             if isinstance(new, Mergeable):
                 new.end()
             else:

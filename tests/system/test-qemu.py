@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 
-from common import (Tap, arguments, dependency_of, for_everyone, helper, need_root,
+from common import (Tap, alone, arguments, dependency_of, for_everyone, helper, need_root,
                     processes_named, read, skip_all, unpacked_package, wait_for)
 from host import Daemon
 
@@ -170,7 +170,7 @@ def main():
     if not os.path.isdir('/sys/kernel/mm/ksm'):
         skip_all('this kernel has no KSM')
     tap = Tap()
-    with tempfile.TemporaryDirectory(prefix='ksmtuned-qemu-') as folder:
+    with alone(), tempfile.TemporaryDirectory(prefix='ksmtuned-qemu-') as folder:
         Suite(args, tap, folder).run()
     return tap.done()
 

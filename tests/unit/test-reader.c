@@ -18,8 +18,6 @@
 
 #include "reader-help.h"
 
-extern char **environ;
-
 /* --- Good texts ------------------------------------------------------------------------------ */
 
 struct expected {

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/* /proc/meminfo and /proc/pressure/memory. */
+
+#include "fuzz.h"
+#include "ksmtuned/memory.h"
+
+static void check_line(const struct pressure_line *line)
+{
+        CHECK(line->avg10_centi >= SAMPLE_ABSENT);
+        CHECK(line->avg60_centi >= SAMPLE_ABSENT);
+        CHECK(line->avg300_centi >= SAMPLE_ABSENT);
+        CHECK(line->total_usec >= SAMPLE_ABSENT);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+        char *text = fuzz_text(data, size);
+        struct pressure_sample pressure;
+        struct memory_sample memory;
+
+        if (CHECK_PARSER(memory_parse(text, &memory), memory) == 0) {
+                CHECK(memory.total_kb >= 0);
+                CHECK(memory.free_kb >= 0);
+                CHECK(memory.buffers_kb >= 0);
+                CHECK(memory.cached_kb >= 0);
+                CHECK(memory.available_kb >= SAMPLE_ABSENT);
+                CHECK(memory.swap_free_kb >= SAMPLE_ABSENT);
+                CHECK(memory_reclaimable_kb(&memory) >= memory.free_kb);
+                CHECK(strstr(text, "MemTotal:") && strstr(text, "MemFree:"));
+        }
+        if (CHECK_PARSER(pressure_parse(text, &pressure), pressure) == 0) {
+                check_line(&pressure.some);
+                check_line(&pressure.full);
+                CHECK(pressure.some.total_usec >= 0);
+        }
+        free(text);
+
+        return 0;
+}
