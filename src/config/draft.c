@@ -257,11 +257,14 @@ int draft_finish(struct draft *draft)
                         r = check_threshold(draft, &settings->policy.classic);
                 if (r >= 0)
                         r = check_match(draft, settings->vm_match);
+                if (r < 0)
+                        return r;
         }
 
         /* No list is no place to point into. */
         if (problems->n > draft->n_problems_before)
                 sort_problems(problems->list + draft->n_problems_before,
                               problems->n - draft->n_problems_before);
-        return r;
+
+        return 0;
 }

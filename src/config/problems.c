@@ -25,11 +25,16 @@ int problems_add(struct settings_problems *problems, bool is_error, const char *
                 return -ENOMEM;
         problems->list = list;
 
-        /* From here on the problem is the list's, and is released with it. */
-        problem = &list[problems->n++];
+        problem = &list[problems->n];
         *problem = (struct settings_problem){.is_error = is_error, .line = line};
         problem->file = strdup(file);
         problem->text = strdup(text);
+        if (!problem->file || !problem->text) {
+                free(problem->file);
+                free(problem->text);
+                return -ENOMEM;
+        }
+        problems->n++;
 
-        return problem->file && problem->text ? 0 : -ENOMEM;
+        return 0;
 }

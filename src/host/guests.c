@@ -108,8 +108,8 @@ void guests_set_match(struct guests *guests, const char *const *globs, enum gues
 }
 
 /*
- * The clock that clock_getcpuclockid(3) finds, without the system call that it spends to see whether
- * there is such a process: reading the clock tells that, too. The encoding is the kernel's.
+ * The clock that clock_getcpuclockid(3) finds, without the system call that it spends to see
+ * whether there is such a process: reading the clock tells that, too. The encoding is the kernel's.
  */
 static clockid_t process_cpu_clock(uint32_t pid)
 {

@@ -11,6 +11,7 @@
 #include <sys/syscall.h>
 
 #include "ksmtuned/cleanup.h"
+#include "resolve.h"
 
 int sysroot_open(struct sysroot *ret_root, const char *path)
 {
@@ -34,10 +35,32 @@ void sysroot_close(struct sysroot *root)
         root->fd = -1;
 }
 
-/*
- * O_NONBLOCK: a FIFO that somebody put where a file belongs must not hang the daemon.
- * openat2() keeps a made-up root's symbolic links inside it; glibc has no wrapper for it.
- */
+/* A made-up root's symbolic links stay inside it. glibc has no wrapper for openat2(). */
+static int open_in_root(int root_fd, const char *path, int flags, mode_t mode)
+{
+        struct open_how how = {
+                .flags = (uint64_t)(unsigned)flags,
+                .mode = flags & O_CREAT ? mode : 0,
+                .resolve = RESOLVE_IN_ROOT,
+        };
+        static bool missing; /* the kernel is older than 5.6 */
+        char resolved[PATH_MAX];
+        int fd, r;
+
+        if (!missing) {
+                fd = (int)syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+                if (fd >= 0 || errno != ENOSYS)
+                        return fd < 0 ? -errno : fd;
+                missing = true;
+        }
+        r = resolve_in_root(root_fd, path, !(flags & O_NOFOLLOW), resolved, sizeof(resolved));
+        if (r < 0)
+                return r;
+        fd = openat(root_fd, resolved, flags | O_NOFOLLOW, mode);
+        return fd < 0 ? -errno : fd;
+}
+
+/* O_NONBLOCK: a FIFO that somebody put where a file belongs must not hang the daemon. */
 int sysroot_openat(const struct sysroot *root, const char *path, int flags, mode_t mode)
 {
         int fd;
@@ -45,17 +68,9 @@ int sysroot_openat(const struct sysroot *root, const char *path, int flags, mode
         flags |= O_CLOEXEC;
         if (!(flags & O_PATH))
                 flags |= O_NOCTTY | O_NONBLOCK;
-        if (root->made_up) {
-                struct open_how how = {
-                        .flags = (uint64_t)(unsigned)flags,
-                        .mode = flags & O_CREAT ? mode : 0,
-                        .resolve = RESOLVE_IN_ROOT,
-                };
-
-                fd = (int)syscall(SYS_openat2, root->fd, path, &how, sizeof(how));
-        } else {
-                fd = openat(root->fd, path, flags, mode);
-        }
+        if (root->made_up)
+                return open_in_root(root->fd, path, flags, mode);
+        fd = openat(root->fd, path, flags, mode);
         return fd < 0 ? -errno : fd;
 }
 

@@ -13,8 +13,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 enum ksm_attribute attribute = (enum ksm_attribute)i;
                 const struct ksm_attribute_info *info = ksm_attribute_info(attribute);
                 int64_t value;
+                int r;
 
-                if (CHECK_PARSER(ksm_parse(attribute, text, &value), value) == 0) {
+                fuzz_mark(&value, sizeof(value));
+                r = ksm_parse(attribute, text, &value);
+                if (r != 0) {
+                        fuzz_check_failure(r, &value, sizeof(value));
+                } else {
                         CHECK(value >= info->min);
                         CHECK(value <= info->max);
                 }

@@ -18,8 +18,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         char *text = fuzz_text(data, size);
         struct pressure_sample pressure;
         struct memory_sample memory;
+        int r;
 
-        if (CHECK_PARSER(memory_parse(text, &memory), memory) == 0) {
+        fuzz_mark(&memory, sizeof(memory));
+        r = memory_parse(text, &memory);
+        if (r != 0) {
+                fuzz_check_failure(r, &memory, sizeof(memory));
+        } else {
                 CHECK(memory.total_kb >= 0);
                 CHECK(memory.free_kb >= 0);
                 CHECK(memory.buffers_kb >= 0);
@@ -29,7 +34,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                 CHECK(memory_reclaimable_kb(&memory) >= memory.free_kb);
                 CHECK(strstr(text, "MemTotal:") && strstr(text, "MemFree:"));
         }
-        if (CHECK_PARSER(pressure_parse(text, &pressure), pressure) == 0) {
+        fuzz_mark(&pressure, sizeof(pressure));
+        r = pressure_parse(text, &pressure);
+        if (r != 0) {
+                fuzz_check_failure(r, &pressure, sizeof(pressure));
+        } else {
                 check_line(&pressure.some);
                 check_line(&pressure.full);
                 CHECK(pressure.some.total_usec >= 0);

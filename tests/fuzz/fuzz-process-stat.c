@@ -9,8 +9,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         char *text = fuzz_text(data, size);
         struct process_stat stat;
+        int r;
 
-        if (CHECK_PARSER(process_stat_parse(text, &stat), stat) == 0) {
+        fuzz_mark(&stat, sizeof(stat));
+        r = process_stat_parse(text, &stat);
+        if (r != 0) {
+                fuzz_check_failure(r, &stat, sizeof(stat));
+        } else {
                 const char *open = strchr(text, '('), *close = strrchr(text, ')');
 
                 CHECK(stat.pid >= 0);

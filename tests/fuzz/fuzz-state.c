@@ -12,8 +12,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
         char *text = fuzz_text(data, size);
         struct state state;
+        int r;
 
-        if (CHECK_PARSER(state_parse(text, &state), state) == 0) {
+        fuzz_mark(&state, sizeof(state));
+        r = state_parse(text, &state);
+        if (r != 0) {
+                fuzz_check_failure(r, &state, sizeof(state));
+        } else {
                 CHECK_STRING(state.version);
                 CHECK_STRING(state.policy);
                 CHECK_STRING(state.phase);

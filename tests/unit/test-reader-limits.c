@@ -127,7 +127,9 @@ static void test_length_is_kept(void **state)
         struct reader_error error;
 
         assert_non_null(text);
-        memcpy(text, "A=1", 3);
+        text[0] = 'A';
+        text[1] = '=';
+        text[2] = '1';
         assert_int_equal(reader_parse(text, 3, take, &taken, &error), 0);
         assert_string_equal(taken.values[0], "1");
         free(text);

@@ -297,20 +297,22 @@ static void test_rubbish_is_cut(void **state)
 {
         struct settings_problems problems = {0};
         struct settings *settings;
-        char text[4000];
+        char text[8001], *p = text;
 
-        for (size_t i = 0; i < sizeof(text); i += 4)
-                memcpy(text + i, i % 8 ? "$ x\n" : "A=1\n", 4);
-        load_text(text, sizeof(text), &settings, &problems);
+        for (unsigned i = 0; i < 1000; i++)
+                p = stpcpy(p, "A=1\n$ x\n");
+        load_text(text, strlen(text), &settings, &problems);
         assert_null(settings);
         assert_int_equal(problems.n, 2 * (DRAFT_PROBLEMS_MAX + 1));
         assert_string_equal(problems.list[problems.n - 1].text, "there are further errors");
         settings_problems_clear(&problems);
 
         /* Warnings do not hide the error behind them. */
-        for (size_t i = 0; i < sizeof(text) - 4; i += 4)
-                memcpy(text + i, "A=1\n", 4);
-        load_text(text, sizeof(text), &settings, &problems);
+        p = text;
+        for (unsigned i = 0; i < 999; i++)
+                p = stpcpy(p, "A=1\n");
+        (void)stpcpy(p, "$ x\n");
+        load_text(text, strlen(text), &settings, &problems);
         assert_null(settings);
         assert_int_equal(problems.n, DRAFT_PROBLEMS_MAX + 2);
         assert_string_equal(problems.list[problems.n - 2].text, "there are further warnings");

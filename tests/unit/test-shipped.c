@@ -40,18 +40,21 @@ static void test_defaults(void **state)
 static char *shipped(const char *name)
 {
         const char *data = getenv("TEST_DATA");
-        CLEANUP_FILE FILE *file = NULL;
         char path[4096], *text = calloc(1, 65536);
+        FILE *file;
         size_t n;
 
         assert_non_null(text);
         if (!data)
-                fail_msg("TEST_DATA has to name the folder of the tests");
+                print_error("TEST_DATA has to name the folder of the tests\n");
+        assert_non_null(data);
         (void)snprintf(path, sizeof(path), "%s/../%s", data, name);
         file = fopen(path, "re");
         if (!file)
-                fail_msg("%s: %s", path, strerror(errno));
+                print_error("%s: %s\n", path, strerror(errno));
+        assert_non_null(file);
         n = fread(text, 1, 65535, file);
+        assert_int_equal(fclose(file), 0);
         assert_true(n > 0 && n < 65535);
 
         return text;
@@ -137,7 +140,8 @@ static void test_manual(void **state)
                 (void)snprintf(item, sizeof(item), "\n.It Ev %s\n", info->name);
                 entry = strstr(text, item);
                 if (!entry)
-                        fail_msg("%s is not in the manual", info->name);
+                        print_error("%s is not in the manual\n", info->name);
+                assert_non_null(entry);
                 next = strstr(entry + strlen(item), "\n.It Ev ");
                 if (info->type == KEY_TYPE_INTEGER) {
                         bool negative = info->min < 0;
