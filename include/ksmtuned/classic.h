@@ -16,7 +16,7 @@
  * of the original; this function agrees with every one of them.
  *
  * Divisions round towards zero. Where the original's arithmetic would wrap at 64 bits, this one
- * stops at the largest number.
+ * stops at the largest number; sleep stops at what the kernel takes, 4294967295.
  */
 
 #include "ksmtuned/decision.h"

@@ -35,8 +35,8 @@
 typedef int (*reader_fn)(void *userdata, unsigned line, const char *key, const char *value);
 
 struct reader_error {
-        unsigned line;   /* from 1; 0 where the file as a whole is meant */
-        char text[192];  /* what is wrong and what is accepted */
+        unsigned line;  /* from 1; 0 where the file as a whole is meant */
+        char text[192]; /* what is wrong and what is accepted */
 };
 
 /*

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "draft.h"
+#include "excerpt.h"
 #include "ksmtuned/reader.h"
 #include "problems.h"
 
@@ -211,15 +212,17 @@ static int check_pages(struct draft *draft, const struct classic_params *params)
 static int check_match(struct draft *draft, char *const *globs)
 {
         for (; *globs; globs++) {
+                char glob[EXCERPT_SIZE];
                 int r = 0;
 
+                (void)excerpt(glob, *globs, strlen(*globs));
                 if ((*globs)[0] == '/')
                         r = warn(draft, KEY_VM_MATCH,
-                                 "'%.40s' matches nothing: names are compared without their folder",
-                                 *globs);
+                                 "'%s' matches nothing: names are compared without their folder",
+                                 glob);
                 else if (fnmatch(*globs, "init", 0) == 0 && fnmatch(*globs, "sshd", 0) == 0)
                         r = warn(draft, KEY_VM_MATCH,
-                                 "'%.40s' matches processes that are no virtual machines", *globs);
+                                 "'%s' matches processes that are no virtual machines", glob);
                 if (r < 0)
                         return r;
         }

@@ -143,9 +143,9 @@ static int set_interval(enum key key, uint64_t *member, const char *value, char 
 /* Anything but nothing and 0 has always switched it on. */
 static int set_flag(bool *member, const char *value)
 {
-        size_t blanks = strspn(value, " \t");
+        static const char *const off[] = {"", "0", NULL};
 
-        *member = value[blanks] != '\0' && strcmp(value + blanks, "0") != 0;
+        *member = value_choice(value, off) < 0;
         return 0;
 }
 

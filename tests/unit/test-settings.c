@@ -28,6 +28,7 @@ static const struct taken takens[] = {
         {"0.1", KEY_MONITOR_INTERVAL, "100000"},
         {"0.5", KEY_MONITOR_INTERVAL, "500000"},
         {".25", KEY_MONITOR_INTERVAL, "250000"},
+        {"1.001", KEY_MONITOR_INTERVAL, "1001000"}, /* 1.001 × 1e6 is less in binary */
         {"1.", KEY_MONITOR_INTERVAL, "1000000"},
         {"2s", KEY_MONITOR_INTERVAL, "2000000"},
         {"2m", KEY_MONITOR_INTERVAL, "120000000"},
@@ -76,6 +77,8 @@ static const struct taken takens[] = {
         {"0", KEY_DEBUG, "0"},
         {"", KEY_DEBUG, "0"},
         {"' '", KEY_DEBUG, "0"},
+        {"' 0 '", KEY_DEBUG, "0"},
+        {"'0 0'", KEY_DEBUG, "1"},
         {"/x", KEY_LOGFILE, "/x"},
         {"'/var/log/a b;c'", KEY_LOGFILE, "/var/log/a b;c"},
         {"", KEY_LOGFILE, ""},
@@ -192,6 +195,9 @@ static const struct said saids[] = {
 
         {"unknown key, swapped letters", "KSM_TRHES_COEF=60\n", {{'W', 1, "unknown key KSM_TRHES_COEF: did you mean KSM_THRES_COEF?\n"}}},
         {"unknown key, letter left out", "KSM_NPAGE_MAX=60\n", {{'W', 1, "did you mean KSM_NPAGES_MAX?\n"}}},
+        {"unknown key, letters swapped thrice", "KMS_TRHES_CEOF=60\n", {{'W', 1, "did you mean KSM_THRES_COEF?\n"}}},
+        {"unknown key, four letters off", "KSM_PWXYZY=1\n", {{'W', 1, "unknown key KSM_PWXYZY is passed over\n"}}},
+        {"unknown key, short and near", "BAG=1\n", {{'W', 1, "unknown key BAG is passed over\n"}}},
         {"unknown key, small letters", "debug=1\n", {{'W', 1, "unknown key debug: did you mean DEBUG?\n"}}},
         {"unknown key, without KSM_", "VM_MATCH=1\n", {{'W', 1, "unknown key VM_MATCH is passed over\n"}}},
         {"unknown key, nothing near", "#\nPATH=/bin\n", {{'W', 2, "unknown key PATH is passed over\n"}}},
@@ -216,6 +222,7 @@ static const struct said saids[] = {
         {"constant of 1", "KSM_THRES_CONST=1\n", {{'W', 1, "write 1024\n"}}},
         {"constant just under 64 MiB", "KSM_THRES_CONST=65535\n", {{'W', 1, "counts in kB"}}},
         {"pattern with a folder", "KSM_VM_MATCH='kvm /usr/bin/qemu-*'\n", {{'W', 1, "KSM_VM_MATCH: '/usr/bin/qemu-*' matches nothing"}}},
+        {"pattern that is not ASCII", "KSM_VM_MATCH=/\xff\n", {{'W', 1, "KSM_VM_MATCH: '/?' matches nothing"}}},
         {"pattern for everything", "KSM_VM_MATCH=*\n", {{'W', 1, "KSM_VM_MATCH: '*' matches processes that are no"}}},
 
         {"all errors, in order", "KSM_SLEEP_MSEC=x\n$\nDEBUG\n", {{'E', 1, "'x'"}, {'E', 2, "'$'"}, {'E', 3, "'DEBUG' is no assignment"}}},
@@ -307,7 +314,19 @@ static void test_rubbish_is_cut(void **state)
         assert_string_equal(problems.list[problems.n - 1].text, "there are further errors");
         settings_problems_clear(&problems);
 
-        /* Warnings do not hide the error behind them. */
+        /* Warnings of lines do not hide the warning of the whole. */
+        p = stpcpy(text, "KSM_NPAGES_MIN=5000\n");
+        for (unsigned i = 0; i < 100; i++)
+                p = stpcpy(p, "A=1\n");
+        load_text(text, strlen(text), &settings, &problems);
+        assert_non_null(settings);
+        assert_int_equal(problems.n, DRAFT_PROBLEMS_MAX + 2);
+        assert_int_equal(problems.list[0].line, 1);
+        assert_non_null(strstr(problems.list[0].text, "KSM_NPAGES_MAX (1250)"));
+        (void)settings_free(settings);
+        settings_problems_clear(&problems);
+
+        /* Nor the error behind them. */
         p = text;
         for (unsigned i = 0; i < 999; i++)
                 p = stpcpy(p, "A=1\n");
