@@ -152,7 +152,7 @@ static int begin_unmerge(struct manager *manager)
 static bool may_unmerge(const struct manager *manager)
 {
         struct ksm_sample ksm = {.ksmd_cpu_nsec = SAMPLE_ABSENT};
-        struct memory_sample memory;
+        struct memory_sample memory = {.available_kb = SAMPLE_ABSENT};
         char saved[32], available[32];
         int r;
 

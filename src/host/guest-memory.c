@@ -125,7 +125,7 @@ static int read_pss(const struct sysroot *proc, const struct guest *guest, int64
 
 int guest_memory_read(const struct sysroot *proc, enum guest_metric metric, struct guest *guest)
 {
-        int64_t size_kb, resident_kb, pss_kb;
+        int64_t size_kb = 0, resident_kb = 0, pss_kb = 0;
         int r;
 
         if (guest->statm_fd >= 0)

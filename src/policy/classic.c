@@ -4,6 +4,7 @@
 /* KSM_SLEEP_MSEC is meant for a host of this size. */
 #define REFERENCE_HOST_KB (INT64_C(16) * 1024 * 1024)
 #define SLEEP_MSEC_MIN    10
+#define SLEEP_MSEC_MAX    UINT32_MAX /* the kernel takes no more */
 
 int64_t classic_threshold_kb(const struct classic_params *params, int64_t total_kb)
 {
@@ -19,7 +20,9 @@ int64_t classic_sleep_msec(const struct classic_params *params, int64_t total_kb
         if (total_kb <= 0)
                 return SLEEP_MSEC_MIN;
         msec = saturating_mul(params->sleep_msec, REFERENCE_HOST_KB) / total_kb;
-        return msec <= SLEEP_MSEC_MIN ? SLEEP_MSEC_MIN : msec;
+        if (msec <= SLEEP_MSEC_MIN)
+                return SLEEP_MSEC_MIN;
+        return msec < SLEEP_MSEC_MAX ? msec : SLEEP_MSEC_MAX;
 }
 
 /* The minimum is tested first, so where MIN is above MAX the two are taken in turns. */

@@ -91,6 +91,10 @@ static void send_entry(int priority, enum journal_message message,
 
 static void write_entry(int priority, enum journal_message message,
                         const struct journal_field *fields, size_t n_fields, const char *format,
+                        va_list args) __attribute__((format(printf, 5, 0)));
+
+static void write_entry(int priority, enum journal_message message,
+                        const struct journal_field *fields, size_t n_fields, const char *format,
                         va_list args)
 {
         char text[TEXT_SIZE];
