@@ -159,6 +159,24 @@ static void complain_of_scan(struct manager *manager, const struct guests_scan_i
                 info->others_hidden ? "cannot be seen" : "can be seen, but not their names");
 }
 
+/* The attribute on which ksm_sample() failed, and in what way. */
+static void complain_of_ksm(struct manager *manager, int error)
+{
+        const char *name = "folder";
+        int64_t value;
+
+        for (int i = 0; error < 0 && i < KSM_ATTRIBUTE_COUNT; i++)
+                if (ksm_get(manager->root, (enum ksm_attribute)i, &value) == error) {
+                        name = ksm_attribute_info((enum ksm_attribute)i)->name;
+                        break;
+                }
+        complain(&manager->complaints, COMPLAINT_KSM_READ, error, LOG_ERR,
+                 "cannot read " KSM_FOLDER "/%s: %s; nothing is decided", name,
+                 error == -EOPNOTSUPP ? "it is not there"
+                 : error == -EBADMSG  ? "it holds no number in its range"
+                                      : strerror(-error));
+}
+
 /* Return: 0; -EAGAIN where something that the decision needs cannot be had (logged). */
 static int take_sample(struct manager *manager, struct sample *ret_sample)
 {
@@ -170,17 +188,18 @@ static int take_sample(struct manager *manager, struct sample *ret_sample)
         r = memory_read(manager->root, &sample.memory);
         failed |= r;
         complain(complaints, COMPLAINT_MEMORY, r, LOG_ERR,
-                 "cannot read /proc/meminfo: %s; KSM is left as it is", strerror(-r));
+                 "cannot read /proc/meminfo: %s; nothing is decided",
+                 r == -EBADMSG ? "MemTotal or MemFree is missing, or a number is none"
+                               : strerror(-r));
         r = guests_scan(manager->guests, &sample.guests, info);
         failed |= r;
         complain(complaints, COMPLAINT_GUESTS, r, LOG_ERR,
-                 "cannot look through the processes: %s; KSM is left as it is", strerror(-r));
+                 "cannot look through the processes: %s; nothing is decided", strerror(-r));
         if (r == 0)
                 complain_of_scan(manager, info);
         r = ksm_sample(manager->root, &sample.ksm);
         failed |= r;
-        complain(complaints, COMPLAINT_KSM_READ, r, LOG_ERR,
-                 "cannot read the KSM knobs in " KSM_FOLDER ": %s", strerror(-r));
+        complain_of_ksm(manager, r);
         if (ksmd_cpu_nsec(&manager->ksmd, manager->root, &sample.ksm.ksmd_cpu_nsec) < 0)
                 sample.ksm.ksmd_cpu_nsec = SAMPLE_ABSENT;
         if (failed)

@@ -20,7 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define AWAKE "CROWD_AWAKE_MSEC"
+#include "tests/number.h"
+
+#define AWAKE    "CROWD_AWAKE_MSEC"
+#define MSEC_MAX 86400000
 
 /* What a member of the crowd does. */
 static void be_idle(void)
@@ -30,7 +33,7 @@ static void be_idle(void)
         unsigned msec = 0;
 
         if (text)
-                (void)sscanf(text, "%8u", &msec);
+                (void)parse_number(text, MSEC_MAX, &msec);
         nap.tv_sec = msec / 1000;
         nap.tv_nsec = (long)(msec % 1000) * 1000000;
         for (;;)
@@ -69,7 +72,7 @@ int main(int argc, char **argv)
 
         if (strcmp(name ? name + 1 : argv[0], "crowd") != 0)
                 be_idle();
-        if (argc != 6 || sscanf(argv[2], "%6u", &n) != 1 || sscanf(argv[5], "%6u", &m) != 1)
+        if (argc != 6 || !parse_number(argv[2], 1000000, &n) || !parse_number(argv[5], 1000000, &m))
                 return usage();
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         /* The last exec closes the last end that could be written to. */

@@ -18,6 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/number.h"
+
 #define MAX_GUESTS 4096
 
 static char names[MAX_GUESTS][24];
@@ -55,15 +57,17 @@ static void look(int proc)
 int main(int argc, char **argv)
 {
         unsigned times, pause_msec, pid;
+        char line[32];
         uint64_t total_nsec = 0;
         int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-        if (proc < 0 || argc != 3 || sscanf(argv[1], "%8u", &times) != 1 ||
-            sscanf(argv[2], "%8u", &pause_msec) != 1 || times == 0) {
+        if (proc < 0 || argc != 3 || !parse_number(argv[1], 1000000, &times) ||
+            !parse_number(argv[2], 86400000, &pause_msec) || times == 0) {
                 fputs("usage: floor TIMES PAUSE_MSEC < PIDS\n", stderr);
                 return 2;
         }
-        while (n_names < MAX_GUESTS && scanf("%8u", &pid) == 1)
+        while (n_names < MAX_GUESTS && fgets(line, sizeof(line), stdin) &&
+               parse_number(line, 1 << 22, &pid))
                 (void)snprintf(names[n_names++], sizeof(names[0]), "%u/statm", pid);
 
         look(proc);

@@ -21,8 +21,10 @@ KNOBS = {'run': 0, 'pages_to_scan': 100, 'sleep_millisecs': 20, 'pages_shared': 
 class Host:
     """DIR/proc, DIR/sys, DIR/etc, DIR/run, DIR/var of a host that does not exist."""
 
-    def __init__(self, total_kb=16777216, free_kb=12000000, parent=None):
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix='ksmtuned-host-', dir=parent))
+    TOTAL_KB = 16777216
+
+    def __init__(self, total_kb=TOTAL_KB, free_kb=12000000):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix='ksmtuned-host-'))
         self.path.chmod(0o755)
         for folder in ('proc', 'sys/kernel/mm/ksm', 'etc', 'run', 'var/log', 'var/run'):
             (self.path / folder).mkdir(parents=True)

@@ -14,11 +14,12 @@
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+#include "tests/number.h"
 
 static uint64_t mix(uint64_t x)
 {
@@ -55,11 +56,10 @@ static int grow(size_t from, size_t n_pages, unsigned per_cent)
 int main(int argc, char **argv)
 {
         size_t pages_per_mib = 1024 * 1024 / (size_t)sysconf(_SC_PAGESIZE);
-        size_t now_mib = 0;
-        unsigned per_cent;
+        unsigned per_cent, now_mib = 0;
         char line[32];
 
-        if (argc != 3 || sscanf(argv[2], "%3u", &per_cent) != 1) {
+        if (argc != 3 || !parse_number(argv[2], 100, &per_cent)) {
                 fputs("usage: mergeable NAME PER_CENT\n", stderr);
                 return 2;
         }
@@ -70,10 +70,10 @@ int main(int argc, char **argv)
         fflush(stdout);
 
         while (fgets(line, sizeof(line), stdin)) {
-                size_t mib;
+                unsigned mib;
                 int r;
 
-                if (sscanf(line, "%9zu", &mib) != 1 || mib < now_mib)
+                if (!parse_number(line, 1 << 20, &mib) || mib < now_mib)
                         return 2;
                 r = grow(now_mib * pages_per_mib, (mib - now_mib) * pages_per_mib, per_cent);
                 if (r < 0) {

@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/number.h"
+
 static void child(unsigned i, const char *name)
 {
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -30,8 +32,8 @@ int main(int argc, char **argv)
 {
         unsigned total, alive, now = 0;
 
-        if (argc != 4 || sscanf(argv[1], "%8u", &total) != 1 ||
-            sscanf(argv[2], "%5u", &alive) != 1) {
+        if (argc != 4 || !parse_number(argv[1], 10000000, &total) ||
+            !parse_number(argv[2], 30000, &alive)) {
                 fputs("usage: storm TOTAL ALIVE NAME\n", stderr);
                 return 2;
         }

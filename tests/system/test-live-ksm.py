@@ -15,7 +15,7 @@ import time
 
 from common import (KSM, Mergeable, Tap, arguments, knob, knob_number, live_ksm, need_root, read,
                     wait_for, write)
-from host import Daemon
+from host import PAGE_KB, Daemon, Host
 from inotify import Writes
 
 MARGIN_KB = 150 * 1024
@@ -245,6 +245,31 @@ class Suite:
         write(KSM / 'run', 2)
         write(KSM / 'run', 0)
 
+    def unmerge_preflight(self):
+        """Only where what is merged fits into memory; on a made-up host, for the sake of ours."""
+        saved_kb = 4 * 1024 * 1024
+        for name, available_kb, fits in (('fits', saved_kb * 112 // 100, True),
+                                         ('does not fit', saved_kb * 109 // 100, False)):
+            host = Host()
+            try:
+                host.memory(1000000, available_kb=available_kb)
+                host.set_knob('pages_sharing', saved_kb // PAGE_KB)
+                host.config('KSM_STOP_ACTION=unmerge\n')
+                with Daemon(self.args, host.path) as daemon:
+                    with Writes([host.knob_path('run')]) as writes:
+                        started = host.knob('run') == '1'
+                        status = daemon.stop()
+                        n = len(writes.take())
+                    said = daemon.said().splitlines()[-2:]
+                self.tap.ok(started and status == 0 and host.knob('run') != '1',
+                            f'an unmerge that {name}: KSM is stopped', f'{status} {said}')
+                self.tap.equal(any('fit' in line or 'not unmerged' in line for line in said),
+                               not fits, f'an unmerge that {name}: '
+                               f'{"nothing to explain" if fits else "says why it is not done"}')
+                self.tap.diag(f'{n} events of writing; ' + '; '.join(said))
+            finally:
+                host.remove()
+
     def small_things(self):
         tap = self.tap
         with self.daemon('60') as daemon:
@@ -256,6 +281,7 @@ class Suite:
 
     def run(self):
         self.small_things()
+        self.unmerge_preflight()
         self.grow_and_end()
         self.no_redundant_writes()
         self.advisor()

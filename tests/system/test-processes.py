@@ -160,15 +160,16 @@ class Suite:
                 tap.skip(name, f'PID {old.pid} could not be had again')
                 return
             # Its memory too: as long as nothing was decided, the state tells of the old one.
-            pages = int(read(f'/proc/{new.pid}/statm').split()[1]) if after else 0
+            def memory_kb():
+                return int(read(f'/proc/{new.pid}/statm').split()[1]) * PAGE_KB if after else 0
 
             def found():
                 return (daemon.number('GUESTS') == after
-                        and abs(daemon.number('COMMITTED_KB') - pages * PAGE_KB) <= 64)
+                        and abs(daemon.number('COMMITTED_KB') - memory_kb()) <= 64)
             end = daemon.decisions() + CYCLE + 1
             wait_for(lambda: found() or daemon.decisions() > end, 20, 0.005)
             tap.ok(found(), f'{name}: {after} counted within {CYCLE} intervals, with its own '
-                   f'{pages * PAGE_KB} kB', daemon.state)
+                   f'{memory_kb()} kB', daemon.state)
             if isinstance(new, Mergeable):
                 new.end()
             else:

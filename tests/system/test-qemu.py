@@ -47,6 +47,16 @@ def kernel_image():
     return (images[0], '') if images else (None, why or f'no kernel in {folder}')
 
 
+def settled(pid):
+    """Waits until a process has got the memory that it begins with."""
+    seen = []
+
+    def same():
+        seen.append(read(f'/proc/{pid}/statm'))
+        return len(seen) > 5 and len(set(seen[-5:])) == 1
+    wait_for(same, 10, 0.1)
+
+
 class Suite:
     def __init__(self, args, tap, folder):
         self.args = args
@@ -107,6 +117,7 @@ class Suite:
             # Let all of them be what they are going to be.
             wait_for(lambda: all(read(f'/proc/{pid}/comm', '').strip() == name[:15]
                                  for name, pid in running.items()), 5)
+            settled(guest.pid)
             daemon.retune()
             state = daemon.state()
             tap.equal(int(state['GUESTS']), before + 1, 'the guest is counted')
@@ -137,6 +148,7 @@ class Suite:
         """Nobody in particular counts guests too: --once tells in the debug log's lines."""
         guest = self.spawn(QEMU, '-S', '-accel', 'tcg', '-m', 64, '-display', 'none')
         wait_for(lambda: read(f'/proc/{guest.pid}/comm', '').startswith('qemu-system-x86'), 5)
+        settled(guest.pid)
         for metric in ('rss', 'vsz'):
             answer = subprocess.run(
                 ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups',

@@ -127,6 +127,8 @@ def test_enable_now(tap, unit):
            and 'threshold' in text, 'StatusText tells of KSM, memory, threshold and guests', text)
     tap.ok(unit.show('NotifyAccess') == 'main' and unit.show('WatchdogUSec') not in ('', '0', 'infinity'),
            'the unit notifies and has a watchdog', unit.show('WatchdogUSec'))
+    tap.equal(unit.show('KillMode'), 'mixed',
+              'SIGTERM is the daemon\'s alone: who unmerges for it must not get it too')
 
 
 def test_plenty_then_short(tap, unit):
