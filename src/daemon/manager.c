@@ -213,8 +213,10 @@ static void complain_of_decision(struct manager *manager, const struct decision 
 {
         complain(&manager->complaints, COMPLAINT_TOTAL, decision->total_kb <= 0, LOG_ERR,
                  "/proc/meminfo has a MemTotal of 0: nothing can be decided");
+        /* A KSM_THRES_COEF of more than 100 has been told by the configuration already. */
         complain(&manager->complaints, COMPLAINT_THRESHOLD,
-                 decision->total_kb > 0 && decision->threshold_kb >= decision->total_kb,
+                 manager->settings->policy.classic.thres_coef <= 100 && decision->total_kb > 0 &&
+                         decision->threshold_kb >= decision->total_kb,
                  LOG_WARNING,
                  "the threshold of %" PRId64 " kB (KSM_THRES_COEF, KSM_THRES_CONST) is not below "
                  "MemTotal, %" PRId64 " kB: KSM will always run",

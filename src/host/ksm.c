@@ -250,6 +250,8 @@ static int read_ticks(const struct sysroot *root, pid_t pid, int64_t *ret_nsec)
                 return (int)n;
         if (process_stat_parse(text, &stat) < 0)
                 return -EBADMSG;
+        if (stat.cpu_ticks > INT64_MAX)
+                return -EBADMSG;
         if (!stat.kernel_thread || ticks_per_second <= 0)
                 return -ESRCH;
         *ret_nsec = saturating_mul((int64_t)stat.cpu_ticks, INT64_C(1000000000) / ticks_per_second);

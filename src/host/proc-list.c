@@ -38,6 +38,7 @@ struct listing {
         uint32_t last;    /* the PID listed last; 0 before the first */
         int64_t position; /* directory offset of the next entry; -1: not known */
         int64_t offset;   /* that of a PID minus the PID; -1: not known */
+        bool ordered;     /* seen before: PIDs ascend, so one above the range is its end */
         bool regular;     /* so far every PID stood in order and at its offset */
         bool done;
         proc_list_fn fn;
@@ -62,7 +63,7 @@ static int take_entry(struct listing *listing, const struct dirent64 *entry)
         if (pid <= listing->last)
                 listing->regular = false;
         listing->last = pid;
-        if (pid > listing->to && listing->regular)
+        if (pid > listing->to && listing->ordered && listing->regular)
                 listing->done = true;
         if (pid < listing->from || pid > listing->to)
                 return 0;
@@ -108,6 +109,7 @@ int proc_list(struct proc_lister *lister, int fd, uint32_t from, uint32_t to, si
                 .expected = expected,
                 .position = -1,
                 .offset = seek ? lister->offset : -1,
+                .ordered = lister->can_seek,
                 .regular = true,
                 .fn = fn,
                 .userdata = userdata,
