@@ -3,14 +3,18 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define STATM_SIZE  256
 #define STAT_SIZE   1024
 #define ROLLUP_SIZE 2048
+/* Left for everything else, reading by name included, where guests take all the others. */
+#define SPARE_DESCRIPTORS 16
 
 static int64_t pages_to_kb(int64_t pages)
 {
@@ -64,6 +68,25 @@ int guest_pss_parse(const char *text, int64_t *ret_kb)
                 return -EBADMSG;
         *ret_kb = kb;
         return 0;
+}
+
+int guest_open_statm(const struct sysroot *proc, pid_t pid)
+{
+        char path[PROC_PATH_SIZE];
+        struct rlimit limit;
+        int fd;
+
+        (void)snprintf(path, sizeof(path), "%d/statm", pid);
+        fd = sysroot_openat(proc, path, O_RDONLY, 0);
+        if (fd < 0)
+                return -1;
+        /* They are given out from the lowest: a high one tells that few are left. */
+        if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+            limit.rlim_cur < (rlim_t)fd + SPARE_DESCRIPTORS) {
+                (void)close(fd);
+                return -1;
+        }
+        return fd;
 }
 
 static bool is_gone(int r)

@@ -11,6 +11,12 @@
 #define PROC_PATH_SIZE 40
 
 /*
+ * Opens the statm of a process to be kept open.
+ * Return: a descriptor; -1 where there is none, or none to spare: then memory is read by name.
+ */
+int guest_open_statm(const struct sysroot *proc, pid_t pid);
+
+/*
  * Reads @guest's memory by @metric into committed_kb, and into by_rss whether it is the RSS because
  * that figure could not be read.
  * Return: 1; 0 if the process has ended (a zombie has no memory any more); a negative errno.

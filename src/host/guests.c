@@ -184,11 +184,7 @@ static int add_guest(struct guests *guests, size_t i, pid_t pid, const char *com
                 return 0;
         guest.start_time = stat.start_time;
         memcpy(guest.comm, comm, sizeof(guest.comm));
-        /* Where there are no descriptors to spare, it is read by name. */
-        (void)snprintf(path, sizeof(path), "%d/statm", pid);
-        guest.statm_fd = sysroot_openat(&guests->proc, path, O_RDONLY, 0);
-        if (guest.statm_fd < 0)
-                guest.statm_fd = -1;
+        guest.statm_fd = guest_open_statm(&guests->proc, pid);
 
         r = guest_memory_read(&guests->proc, guests->metric, &guest);
         if (r != 1) {

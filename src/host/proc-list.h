@@ -26,8 +26,8 @@ struct proc_lister {
 typedef int (*proc_list_fn)(void *userdata, uint32_t pid);
 
 /*
- * @fd: the folder /proc. @expected: about how many processes stand in the range; the kernel is asked
- * for no more at a time. Return: 0; what @fn returned if negative; what getdents64() said.
+ * @fd: the folder /proc. @expected: about how many processes stand in the range; the kernel is
+ * asked for no more at a time. Return: 0; what @fn returned if negative; what getdents64() said.
  */
 int proc_list(struct proc_lister *lister, int fd, uint32_t from, uint32_t to, size_t expected,
               proc_list_fn fn, void *userdata);

@@ -46,7 +46,9 @@ const char *decision_reason(char *buf, size_t size, const struct decision *decis
 
         (void)format_kb(free, sizeof(free), decision->free_kb);
         (void)format_kb(threshold, sizeof(threshold), decision->threshold_kb);
-        (void)format_kb(left, sizeof(left), decision->total_kb - decision->committed_kb);
+        (void)format_kb(
+                left, sizeof(left),
+                saturating_add(decision->total_kb, saturating_mul(decision->committed_kb, -1)));
         (void)format_kb(total, sizeof(total), decision->total_kb);
 
         switch (decision->phase) {

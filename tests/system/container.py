@@ -59,11 +59,13 @@ class Container:
     """A copy of the root with our build in it. boot() and halt() as often as wanted."""
 
     def __init__(self, args, base):
+        for left in pathlib.Path('/var/tmp').glob('ksmtuned-container-*'):
+            shutil.rmtree(left, ignore_errors=True)  # by a test that was killed; only one runs
         self.path = pathlib.Path(tempfile.mkdtemp(prefix='ksmtuned-container-', dir='/var/tmp'))
         self.root = self.path / 'root'
         self.name = f'ksmtuned-test-{os.getpid()}'
-        self.nspawn = None
-        self.leader = 0
+        self.process = None
+        self.nspawn = self.leader = 0
         try:
             subprocess.run(['cp', '-a', '--reflink=auto', base, self.root], check=True)
             subprocess.run(['meson', 'install', '-C', args.build, '--no-rebuild', '--quiet'],
@@ -80,43 +82,47 @@ class Container:
     def boot(self, *options):
         """Boots, and waits until systemd has started everything."""
         # No registration: it would need machined. The host's network stays: a private one would
-        # mount /sys anew, above what is bound there.
-        command = ['systemd-nspawn', '--quiet', '--register=no', '--keep-unit', '--boot',
-                   '--settings=no', '--link-journal=no', '--resolv-conf=off', '--timezone=off',
-                   '--console=pipe', f'--machine={self.name}', f'--directory={self.root}', *options]
+        # mount /sys anew, above what is bound there. The PID namespace is there so that nothing
+        # outlives a test that was killed.
+        command = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc', 'systemd-nspawn',
+                   '--quiet', '--register=no', '--keep-unit', '--boot', '--settings=no',
+                   '--link-journal=no', '--resolv-conf=off', '--timezone=off', '--console=pipe',
+                   f'--machine={self.name}', f'--directory={self.root}', *options]
         if os.path.isdir('/run/systemd/system'):
             command = ['systemd-run', '--scope', '--quiet', '--property=Delegate=yes', *command]
+        command = ['setpriv', '--pdeathsig', 'KILL', *command]
         with open(self.path / 'console', 'wb') as console:
-            self.nspawn = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console,
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=console,
                                            stderr=console)
         if not wait_for(self._booted, 120, 0.1):
             raise RuntimeError('the container does not boot:\n' + read(self.path / 'console'))
 
+    def _child(self, pid, name):
+        """The process's child of this name, or 0."""
+        for child in read(f'/proc/{pid}/task/{pid}/children', '-').strip('-').split():
+            if read(f'/proc/{child}/comm', '-').strip() == name:
+                return int(child)
+        return 0
+
     def _booted(self):
-        if self.nspawn.poll() is not None:
+        if self.process.poll() is not None:
             raise RuntimeError('systemd-nspawn ended:\n' + read(self.path / 'console'))
-        pid = self.nspawn.pid
-        for child in read(f'/proc/{pid}/task/{pid}/children', '').split():
-            if read(f'/proc/{child}/comm', '').strip() == 'systemd':
-                self.leader = int(child)
-                state = self.run('systemctl', 'is-system-running').stdout.strip()
-                return state in ('running', 'degraded')
-        return False
+        self.nspawn = self._child(self.process.pid, 'systemd-nspawn')
+        self.leader = self.nspawn and self._child(self.nspawn, 'systemd')
+        return self.leader and self.run('systemctl', 'is-system-running').stdout.strip() in (
+            'running', 'degraded')
 
     def halt(self):
-        if not self.nspawn:
+        if not self.process:
             return
         # The second signal is for the impatient: the container is thrown away.
         for _ in range(2):
-            if self.nspawn.poll() is None:
-                self.nspawn.send_signal(signal.SIGTERM)
-                wait_for(lambda: self.nspawn.poll() is not None, 1)
-        try:
-            self.nspawn.wait(30)
-        except subprocess.TimeoutExpired:
-            self.nspawn.kill()
-            self.nspawn.wait()
-        self.nspawn = None
+            if self.nspawn and self.process.poll() is None:
+                os.kill(self.nspawn, signal.SIGTERM)
+                wait_for(lambda: self.process.poll() is not None, 1)
+        self.process.kill()
+        self.process.wait()
+        self.process = None
         for left in (f'propagate/{self.name}', f'unix-export/{self.name}'):
             try:
                 os.rmdir(f'/run/systemd/nspawn/{left}')

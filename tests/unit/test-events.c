@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Wake-ups and bursts of them. The clock that the code under test sees stands still, or jumps
+ * (--wrap=clock_gettime); it lies an hour behind that of the loop, so no timer has to be waited
+ * for.
+ */
+
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "src/daemon/events.h"
+
+#define N_DECISIONS_MAX 64
+
+static uint64_t clock_usec;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names */
+int __real_clock_gettime(clockid_t clock, struct timespec *ts);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
+{
+        if (clock != CLOCK_MONOTONIC)
+                return __real_clock_gettime(clock, ts);
+        *ts = (struct timespec){(time_t)(clock_usec / 1000000),
+                                (long)(clock_usec % 1000000) * 1000};
+        return 0;
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+struct fixture {
+        struct events *events;
+        enum trigger triggers[N_DECISIONS_MAX];
+        unsigned n_decisions, n_reloads, n_stops;
+        unsigned end_at; /* ends the loop at this decision; 0: never */
+        int result;      /* what the handlers return */
+        uint64_t takes_usec;
+};
+
+static int decide(void *userdata, enum trigger trigger)
+{
+        struct fixture *fixture = userdata;
+
+        assert_true(fixture->n_decisions < N_DECISIONS_MAX);
+        fixture->triggers[fixture->n_decisions++] = trigger;
+        clock_usec += fixture->takes_usec;
+        if (fixture->n_decisions == fixture->end_at)
+                assert_int_equal(sd_event_exit(events_loop(fixture->events), 0), 0);
+        return fixture->result;
+}
+
+static int reload(void *userdata)
+{
+        struct fixture *fixture = userdata;
+
+        fixture->n_reloads++;
+        return fixture->result;
+}
+
+static int stop(void *userdata)
+{
+        struct fixture *fixture = userdata;
+
+        fixture->n_stops++;
+        assert_int_equal(sd_event_exit(events_loop(fixture->events), 0), 0);
+        return fixture->result;
+}
+
+static int setup(void **state)
+{
+        struct fixture *fixture = calloc(1, sizeof(*fixture));
+        const struct events_handler handler = {decide, reload, stop, fixture};
+        struct timespec now;
+
+        assert_non_null(fixture);
+        assert_int_equal(__real_clock_gettime(CLOCK_MONOTONIC, &now), 0);
+        /* A machine that has just started has no hour to go back. */
+        clock_usec = now.tv_sec > 7200 ? (uint64_t)(now.tv_sec - 3600) * 1000000 : 1000000;
+        assert_int_equal(events_block_signals(), 0);
+        assert_int_equal(events_new(&fixture->events, &handler), 0);
+        *state = fixture;
+        return 0;
+}
+
+static int teardown(void **state)
+{
+        struct fixture *fixture = *state;
+        const struct timespec at_once = {0, 0};
+        sigset_t set;
+
+        assert_null(events_free(fixture->events));
+        free(fixture);
+        /* What was raised and not taken is not for the next test. */
+        (void)sigfillset(&set);
+        while (sigtimedwait(&set, NULL, &at_once) > 0)
+                ;
+        return 0;
+}
+
+/* Does what is due, and returns when there is nothing more to do at once. */
+static void run_what_is_due(struct fixture *fixture)
+{
+        while (sd_event_run(events_loop(fixture->events), 0) > 0)
+                ;
+}
+
+static void test_names(void **state)
+{
+        assert_string_equal(trigger_name(TRIGGER_START), "start");
+        assert_string_equal(trigger_name(TRIGGER_TIMER), "timer");
+        assert_string_equal(trigger_name(TRIGGER_SIGNAL), "signal");
+        assert_string_equal(trigger_name(TRIGGER_RELOAD), "reload");
+        assert_null(events_free(NULL));
+}
+
+/* Each decision sets up the next: a timer that is long due comes once for each. */
+static void test_interval(void **state)
+{
+        struct fixture *fixture = *state;
+
+        fixture->end_at = 5;
+        fixture->takes_usec = EVENTS_GAP_USEC;
+        assert_int_equal(events_set_interval(fixture->events, 100000), 0);
+        assert_int_equal(events_request(fixture->events, TRIGGER_START), 0);
+        assert_int_equal(fixture->n_decisions, 1);
+        assert_int_equal(events_run(fixture->events), 0);
+        assert_int_equal(fixture->n_decisions, 5);
+        assert_int_equal(fixture->triggers[0], TRIGGER_START);
+        for (unsigned i = 1; i < 5; i++)
+                assert_int_equal(fixture->triggers[i], TRIGGER_TIMER);
+}
+
+/* One that lies ahead does not come. */
+static void test_interval_ahead(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
+        assert_int_equal(events_request(fixture->events, TRIGGER_START), 0);
+        run_what_is_due(fixture);
+        assert_int_equal(fixture->n_decisions, 1);
+}
+
+static void test_burst(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
+        /* The first at once; the thousand behind it together, at the end of the gap. */
+        assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
+        assert_int_equal(fixture->n_decisions, 1);
+        for (unsigned i = 0; i < 1000; i++)
+                assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
+        assert_int_equal(fixture->n_decisions, 1);
+        run_what_is_due(fixture);
+        assert_int_equal(fixture->n_decisions, 2);
+        assert_int_equal(fixture->triggers[1], TRIGGER_SIGNAL);
+        run_what_is_due(fixture);
+        assert_int_equal(fixture->n_decisions, 2);
+}
+
+static void test_gap(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
+        assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
+        clock_usec += EVENTS_GAP_USEC - 1;
+        assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
+        assert_int_equal(fixture->n_decisions, 1);
+        clock_usec += 1;
+        assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
+        assert_int_equal(fixture->n_decisions, 2);
+        /* The one that was gathered is in this one. */
+        run_what_is_due(fixture);
+        assert_int_equal(fixture->n_decisions, 2);
+
+        /* Start and reload do not wait; the gap begins at the end of a slow decision. */
+        fixture->takes_usec = 10 * EVENTS_GAP_USEC;
+        assert_int_equal(events_request(fixture->events, TRIGGER_RELOAD), 0);
+        assert_int_equal(events_request(fixture->events, TRIGGER_START), 0);
+        assert_int_equal(fixture->n_decisions, 4);
+        assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
+        assert_int_equal(fixture->n_decisions, 4);
+}
+
+/* Signals before the loop began are waiting for it; a thousand of them are few decisions. */
+static void test_signals(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
+        for (unsigned i = 0; i < 1000; i++)
+                assert_int_equal(raise(SIGUSR1), 0);
+        run_what_is_due(fixture);
+        assert_true(fixture->n_decisions >= 1 && fixture->n_decisions <= 2);
+        assert_int_equal(fixture->triggers[0], TRIGGER_SIGNAL);
+
+        assert_int_equal(raise(SIGHUP), 0);
+        run_what_is_due(fixture);
+        assert_int_equal(fixture->n_reloads, 1);
+
+        assert_int_equal(raise(SIGTERM), 0);
+        assert_int_equal(raise(SIGINT), 0);
+        assert_int_equal(events_run(fixture->events), 0);
+        assert_true(fixture->n_stops >= 1);
+}
+
+static void test_quiet(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_int_equal(events_set_interval(fixture->events, 100000), 0);
+        events_quiet(fixture->events);
+        assert_int_equal(events_request(fixture->events, TRIGGER_START), 0);
+        assert_int_equal(events_set_interval(fixture->events, 100000), 0);
+        assert_int_equal(raise(SIGUSR1), 0);
+        assert_int_equal(raise(SIGHUP), 0);
+        run_what_is_due(fixture);
+        assert_int_equal(fixture->n_decisions, 0);
+        assert_int_equal(fixture->n_reloads, 0);
+        /* Who asks to end is heard all the same. */
+        assert_int_equal(raise(SIGTERM), 0);
+        assert_int_equal(events_run(fixture->events), 0);
+        assert_int_equal(fixture->n_stops, 1);
+}
+
+static void test_failing_decision(void **state)
+{
+        struct fixture *fixture = *state;
+
+        fixture->result = -EIO;
+        assert_int_equal(events_request(fixture->events, TRIGGER_START), -EIO);
+        assert_int_equal(fixture->n_decisions, 1);
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+#define WITH_EVENTS(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+                cmocka_unit_test(test_names),
+                WITH_EVENTS(test_interval),
+                WITH_EVENTS(test_interval_ahead),
+                WITH_EVENTS(test_burst),
+                WITH_EVENTS(test_gap),
+                WITH_EVENTS(test_signals),
+                WITH_EVENTS(test_quiet),
+                WITH_EVENTS(test_failing_decision),
+        };
+
+        return cmocka_run_group_tests_name("events", tests, NULL, NULL);
+}

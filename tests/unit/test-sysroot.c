@@ -1,0 +1,475 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * Files of the host: nothing leads out of a made-up root, nothing hangs, nothing is half written.
+ * All of it once more as on a kernel without openat2(): syscall() is intercepted (--wrap=syscall).
+ */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "made-up-root.h"
+
+static bool old_kernel;
+static unsigned n_refused;
+
+/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names */
+long __real_syscall(long number, ...);
+long __wrap_syscall(long number, long a, long b, long c, long d);
+
+/* openat2() has four arguments, and is the only one that comes this way. */
+long __wrap_syscall(long number, long a, long b, long c, long d)
+{
+        long r = -1;
+
+        assert_int_equal(number, SYS_openat2);
+        if (old_kernel)
+                errno = ENOSYS;
+        else
+                r = __real_syscall(number, a, b, c, d);
+        /* valgrind 3.19 does not know it either. */
+        if (r < 0 && errno == ENOSYS)
+                n_refused++;
+        return r;
+}
+/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+
+static void test_open(void **state)
+{
+        const struct made_up_root *host = *state;
+        struct sysroot root = {.fd = -7};
+        char path[600];
+
+        assert_int_equal(sysroot_open(&root, "/"), 0);
+        assert_false(root.made_up);
+        assert_int_equal(fcntl(root.fd, F_GETFD), FD_CLOEXEC);
+        sysroot_close(&root);
+        assert_int_equal(root.fd, -1);
+        sysroot_close(&root);
+
+        /* The same folder by another name is no made-up one. */
+        assert_int_equal(sysroot_open(&root, "/proc/.."), 0);
+        assert_false(root.made_up);
+        sysroot_close(&root);
+
+        put(host, "/file", "");
+        (void)snprintf(path, sizeof(path), "%s/file", host->path);
+        root = (struct sysroot){.fd = -7};
+        assert_int_equal(sysroot_open(&root, path), -ENOTDIR);
+        (void)snprintf(path, sizeof(path), "%s/nothing", host->path);
+        assert_int_equal(sysroot_open(&root, path), -ENOENT);
+        assert_int_equal(root.fd, -7);
+}
+
+/* Every way out of the folder ends inside it. */
+static void test_no_way_out(void **state)
+{
+        const struct made_up_root *host = *state;
+        static const struct {
+                const char *link, *target;
+        } links[] = {
+                {"/absolute", "/outside"},
+                {"/relative", "../../../../../../../../outside"},
+                {"/deep/relative", "../../../../../../../../outside"},
+                {"/chain", "absolute"},
+                {"/folder-link", "/"},
+                {"/up-link", ".."},
+        };
+        static const char *const paths[] = {
+                "/absolute",
+                "/relative",
+                "/deep/relative",
+                "/chain",
+                "/outside",
+                "/../outside",
+                "/../../../../../../../outside",
+                "/deep/../../outside",
+                "/folder-link/outside",
+                "/up-link/outside",
+                "/up-link/../up-link/../outside",
+        };
+        char buf[64], path[600];
+        int fd;
+
+        /* "/outside" of the made-up root, and none outside of it. */
+        put(host, "/outside", "inside\n");
+        assert_int_not_equal(access("/outside", F_OK), 0);
+        for (size_t i = 0; i < ELEMENTS(links); i++)
+                put_link(host, links[i].link, links[i].target);
+        for (size_t i = 0; i < ELEMENTS(paths); i++) {
+                if (sysroot_read(&host->root, paths[i], buf, sizeof(buf)) != 7)
+                        fail_msg("cannot read %s", paths[i]);
+                assert_string_equal(buf, "inside\n");
+                assert_int_equal(sysroot_exists(&host->root, paths[i]), 1);
+        }
+
+        /* This machine has /proc/version, the made-up host has not. */
+        assert_int_equal(access("/proc/version", R_OK), 0);
+        put_link(host, "/version", "/proc/version");
+        assert_int_equal(sysroot_read(&host->root, "/version", buf, sizeof(buf)), -ENOENT);
+        assert_int_equal(sysroot_exists(&host->root, "/version"), 0);
+
+        /* Writing goes the same ways. */
+        assert_int_equal(sysroot_write(&host->root, "/relative", "new\n"), 0);
+        assert_file(host, "/outside", "new\n");
+        fd = sysroot_openat(&host->root, "/folder-link/../../made", O_WRONLY | O_CREAT, 0600);
+        assert_true(fd >= 0);
+        (void)close(fd);
+        (void)snprintf(path, sizeof(path), "%s/made", host->path);
+        assert_int_equal(access(path, F_OK), 0);
+        assert_int_equal(sysroot_replace(&host->root, "/deep/../up-link/replaced", "r", 1), 0);
+        assert_file(host, "/replaced", "r");
+        assert_int_equal(sysroot_unlink(&host->root, "/up-link/../replaced"), 0);
+        assert_int_equal(sysroot_exists(&host->root, "/replaced"), 0);
+}
+
+/* A link of /proc that jumps anywhere does not, from a made-up root. */
+static void test_no_magic_links(void **state)
+{
+        const struct made_up_root *host = *state;
+        struct sysroot proc = {.fd = -1};
+        char buf[64];
+
+        if (sysroot_open(&proc, "/proc") < 0)
+                fail_msg("there is no /proc");
+        assert_true(proc.made_up);
+        assert_true(sysroot_read(&proc, "/self/root/proc/version", buf, sizeof(buf)) < 0);
+        sysroot_close(&proc);
+        put_link(host, "/loop", "loop");
+        assert_int_equal(sysroot_read(&host->root, "/loop", buf, sizeof(buf)), -ELOOP);
+        assert_int_equal(sysroot_exists(&host->root, "/loop"), -ELOOP);
+}
+
+static void test_open_flags(void **state)
+{
+        const struct made_up_root *host = *state;
+        struct sysroot real;
+        int fd;
+
+        assert_int_equal(sysroot_open(&real, "/"), 0);
+        put(host, "/file", "");
+        for (unsigned i = 0; i < 2; i++) {
+                const struct sysroot *root = i == 0 ? &real : &host->root;
+                const char *path = i == 0 ? "/proc/version" : "/file";
+
+                fd = sysroot_openat(root, path, O_RDONLY, 0);
+                assert_true(fd >= 0);
+                assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+                assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+                (void)close(fd);
+                fd = sysroot_openat(root, path, O_PATH, 0);
+                assert_true(fd >= 0);
+                assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+                (void)close(fd);
+        }
+        sysroot_close(&real);
+}
+
+static void test_read(void **state)
+{
+        const struct made_up_root *host = *state;
+        char buf[8];
+
+        put(host, "/empty", "");
+        put(host, "/seven", "1234567");
+        put(host, "/eight", "12345678");
+        put_bytes(host, "/binary", "a\0b", 3);
+        assert_int_equal(sysroot_read(&host->root, "/empty", buf, sizeof(buf)), 0);
+        assert_string_equal(buf, "");
+        assert_int_equal(sysroot_read(&host->root, "/seven", buf, sizeof(buf)), 7);
+        assert_string_equal(buf, "1234567");
+        assert_int_equal(sysroot_read(&host->root, "/eight", buf, sizeof(buf)), -EFBIG);
+        assert_int_equal(sysroot_read(&host->root, "/binary", buf, sizeof(buf)), 3);
+        assert_memory_equal(buf, "a\0b", 4);
+        assert_int_equal(sysroot_read(&host->root, "/nothing", buf, sizeof(buf)), -ENOENT);
+        assert_int_equal(sysroot_read(&host->root, "/empty/x", buf, sizeof(buf)), -ENOTDIR);
+        assert_int_equal(sysroot_exists(&host->root, "/empty"), 1);
+        assert_int_equal(sysroot_exists(&host->root, "/empty/x"), 0);
+        assert_int_equal(sysroot_exists(&host->root, "/nothing"), 0);
+        assert_int_equal(sysroot_exists(&host->root, "/nothing/x"), 0);
+
+        put(host, "/locked/file", "");
+        put_mode(host, "/locked", 0);
+        become_ordinary();
+        assert_int_equal(sysroot_exists(&host->root, "/locked/file"), -EACCES);
+        become_self();
+        put_mode(host, "/locked", 0755);
+}
+
+static void test_readlink(void **state)
+{
+        const struct made_up_root *host = *state;
+        struct sysroot real;
+        char buf[8], own[32];
+
+        put_link(host, "/seven", "1234567");
+        put_link(host, "/eight", "12345678");
+        put_link(host, "/folder", "/");
+        put(host, "/file", "");
+        assert_int_equal(sysroot_readlink(&host->root, "/seven", buf, sizeof(buf)), 7);
+        assert_string_equal(buf, "1234567");
+        assert_int_equal(sysroot_readlink(&host->root, "/folder/../folder/seven", buf, sizeof(buf)),
+                         7);
+        assert_int_equal(sysroot_readlink(&host->root, "/eight", buf, sizeof(buf)), -EFBIG);
+        assert_true(sysroot_readlink(&host->root, "/file", buf, sizeof(buf)) < 0);
+        assert_int_equal(sysroot_readlink(&host->root, "/nothing", buf, sizeof(buf)), -ENOENT);
+
+        assert_int_equal(sysroot_open(&real, "/"), 0);
+        (void)snprintf(own, sizeof(own), "%d", getpid());
+        assert_int_equal(sysroot_readlink(&real, "/proc/self", buf, sizeof(buf)), strlen(own));
+        assert_string_equal(buf, own);
+        assert_int_equal(sysroot_readlink(&real, "/nothing-of-that-name", buf, sizeof(buf)),
+                         -ENOENT);
+        sysroot_close(&real);
+}
+
+/* The alarm ends a test that hangs after all. */
+static void test_fifo_does_not_hang(void **state)
+{
+        const struct made_up_root *host = *state;
+        char buf[64];
+
+        put_fifo(host, "/fifo");
+        (void)alarm(60);
+        assert_int_equal(sysroot_read(&host->root, "/fifo", buf, sizeof(buf)), -ESPIPE);
+        assert_int_equal(sysroot_write(&host->root, "/fifo", "1\n"), -ENXIO);
+        assert_int_equal(sysroot_exists(&host->root, "/fifo"), 1);
+        assert_true(sysroot_readlink(&host->root, "/fifo", buf, sizeof(buf)) < 0);
+        assert_int_equal(sysroot_replace(&host->root, "/fifo", "text", 4), 0);
+        assert_file(host, "/fifo", "text");
+        (void)alarm(0);
+}
+
+static void test_write(void **state)
+{
+        const struct made_up_root *host = *state;
+        struct sysroot real;
+
+        put(host, "/file", "a longer text than that which comes");
+        assert_int_equal(sysroot_write(&host->root, "/file", "42\n"), 0);
+        assert_file(host, "/file", "42\n");
+        assert_int_equal(sysroot_write(&host->root, "/nothing", "42\n"), -ENOENT);
+        assert_int_equal(sysroot_exists(&host->root, "/nothing"), 0);
+        put_folder(host, "/folder");
+        assert_int_equal(sysroot_write(&host->root, "/folder", "42\n"), -EISDIR);
+        put_mode(host, "/file", 0444);
+        become_ordinary();
+        assert_int_equal(sysroot_write(&host->root, "/file", "43\n"), -EACCES);
+        become_self();
+        assert_file(host, "/file", "42\n");
+
+        assert_int_equal(sysroot_open(&real, "/"), 0);
+        assert_int_equal(sysroot_write(&real, "/dev/full", "1\n"), -ENOSPC);
+        sysroot_close(&real);
+}
+
+static void test_replace(void **state)
+{
+        const struct made_up_root *host = *state;
+        char path[600];
+        struct stat st;
+        mode_t mask;
+        ino_t before;
+
+        put(host, "/run/state", "old");
+        (void)snprintf(path, sizeof(path), "%s/run/state", host->path);
+        assert_int_equal(stat(path, &st), 0);
+        before = st.st_ino;
+
+        /* Readable by everyone whatever the umask says; another file, so nobody sees half of it. */
+        mask = umask(0077);
+        assert_int_equal(sysroot_replace(&host->root, "/run/state", "new text", 8), 0);
+        (void)umask(mask);
+        assert_file(host, "/run/state", "new text");
+        assert_int_equal(stat(path, &st), 0);
+        assert_int_equal(st.st_mode & 07777, 0644);
+        assert_true(st.st_ino != before);
+        assert_int_equal(count_entries(host, "/run"), 1);
+
+        /* The last folder is made, and no other. */
+        assert_int_equal(sysroot_replace(&host->root, "/run/a/state", "x", 1), 0);
+        assert_file(host, "/run/a/state", "x");
+        assert_int_equal(sysroot_replace(&host->root, "/run/b/c/state", "x", 1), -ENOENT);
+        assert_int_equal(sysroot_exists(&host->root, "/run/b"), 0);
+        assert_int_equal(sysroot_replace(&host->root, "/top", "x", 1), 0);
+        assert_file(host, "/top", "x");
+        assert_int_equal(sysroot_replace(&host->root, "/top", "", 0), 0);
+        assert_file(host, "/top", "");
+
+        /* What a crash left behind, and a link in its place, are no obstacle and no trap. */
+        put(host, "/run/.state.new", "half of");
+        assert_int_equal(sysroot_replace(&host->root, "/run/state", "1", 1), 0);
+        put(host, "/victim", "untouched");
+        put_link(host, "/run/.state.new", "../victim");
+        assert_int_equal(sysroot_replace(&host->root, "/run/state", "2", 1), 0);
+        assert_file(host, "/run/state", "2");
+        assert_file(host, "/victim", "untouched");
+        assert_int_equal(count_entries(host, "/run"), 2);
+}
+
+/* A limit on the size of files stands for a disk that fills up amid a write. */
+static void set_file_size_limit(rlim_t size)
+{
+        struct rlimit limit;
+
+        assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+        limit.rlim_cur = size;
+        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void test_replace_fails(void **state)
+{
+        const struct made_up_root *host = *state;
+        char name[NAME_MAX + 2], path[PATH_MAX + 32];
+        int short_write, no_write;
+
+        put(host, "/run/state", "old");
+
+        (void)signal(SIGXFSZ, SIG_IGN);
+        set_file_size_limit(4);
+        short_write = sysroot_replace(&host->root, "/run/state", "new text", 8);
+        set_file_size_limit(0);
+        no_write = sysroot_replace(&host->root, "/run/state", "new text", 8);
+        set_file_size_limit(RLIM_INFINITY);
+        (void)signal(SIGXFSZ, SIG_DFL);
+        assert_int_equal(short_write, -EIO);
+        assert_int_equal(no_write, -EFBIG);
+        assert_file(host, "/run/state", "old");
+        assert_int_equal(count_entries(host, "/run"), 1);
+
+        put_folder(host, "/run/folder");
+        assert_int_equal(sysroot_replace(&host->root, "/run/folder", "x", 1), -EISDIR);
+        assert_int_equal(count_entries(host, "/run"), 2);
+        /* The temporary file's place is taken by what cannot be removed. */
+        put_folder(host, "/run/.state.new");
+        assert_int_equal(sysroot_replace(&host->root, "/run/state", "x", 1), -EEXIST);
+        assert_file(host, "/run/state", "old");
+        put_away(host, "/run/.state.new");
+
+        assert_int_equal(sysroot_replace(&host->root, "/run/", "x", 1), -EINVAL);
+        assert_int_equal(sysroot_replace(&host->root, "state", "x", 1), -EINVAL);
+        assert_int_equal(sysroot_replace(&host->root, "/run/state/x", "x", 1), -ENOTDIR);
+        memset(name, 'n', sizeof(name) - 1);
+        name[0] = '/';
+        name[sizeof(name) - 1] = '\0';
+        assert_int_equal(sysroot_replace(&host->root, name, "x", 1), -ENAMETOOLONG);
+        memset(path, '/', sizeof(path));
+        path[sizeof(path) - 2] = 'x';
+        path[sizeof(path) - 1] = '\0';
+        assert_int_equal(sysroot_replace(&host->root, path, "x", 1), -ENAMETOOLONG);
+
+        put_mode(host, "/run", 0555);
+        become_ordinary();
+        assert_int_equal(sysroot_replace(&host->root, "/run/state", "x", 1), -EACCES);
+        assert_int_equal(sysroot_replace(&host->root, "/run/new/state", "x", 1), -EACCES);
+        assert_int_equal(sysroot_unlink(&host->root, "/run/state"), -EACCES);
+        become_self();
+        put_mode(host, "/run", 0755);
+        assert_file(host, "/run/state", "old");
+}
+
+static void test_unlink(void **state)
+{
+        const struct made_up_root *host = *state;
+
+        put(host, "/run/state", "old");
+        assert_int_equal(sysroot_unlink(&host->root, "/run/state"), 0);
+        assert_int_equal(sysroot_unlink(&host->root, "/run/state"), -ENOENT);
+        assert_int_equal(sysroot_unlink(&host->root, "/nothing/state"), -ENOENT);
+        assert_int_equal(sysroot_exists(&host->root, "/nothing"), 0);
+        assert_int_equal(sysroot_unlink(&host->root, "/run"), -EISDIR);
+        assert_int_equal(sysroot_unlink(&host->root, "/run/"), -EINVAL);
+        /* The link goes, not what it leads to. */
+        put(host, "/target", "x");
+        put_link(host, "/link", "target");
+        assert_int_equal(sysroot_unlink(&host->root, "/link"), 0);
+        assert_file(host, "/target", "x");
+}
+
+static void test_long_paths(void **state)
+{
+        const struct made_up_root *host = *state;
+        char path[2 * PATH_MAX], deep[256], buf[8];
+        size_t len = 0;
+
+        memset(path, 'x', sizeof(path));
+        path[0] = '/';
+        path[sizeof(path) - 1] = '\0';
+        assert_int_equal(sysroot_read(&host->root, path, buf, sizeof(buf)), -ENAMETOOLONG);
+
+        /* Forty links are followed, and no more. */
+        put(host, "/link0", "end");
+        for (unsigned i = 1; i <= 41; i++) {
+                char name[16], target[16];
+
+                (void)snprintf(name, sizeof(name), "/link%u", i);
+                (void)snprintf(target, sizeof(target), "./link%u", i - 1);
+                put_link(host, name, target);
+        }
+        assert_int_equal(sysroot_read(&host->root, "/link40", buf, sizeof(buf)), 3);
+        assert_int_equal(sysroot_read(&host->root, "/link41", buf, sizeof(buf)), -ELOOP);
+
+        for (unsigned i = 0; i < 20; i++)
+                len += (size_t)snprintf(deep + len, sizeof(deep) - len, "/folder");
+        put_folder(host, deep);
+        (void)snprintf(deep + len, sizeof(deep) - len, "/.././/folder//file");
+        put(host, deep, "deep");
+        assert_int_equal(sysroot_read(&host->root, deep, buf, sizeof(buf)), 4);
+        assert_string_equal(buf, "deep");
+}
+
+static int old_kernel_setup(void **state)
+{
+        old_kernel = true;
+        return made_up_root_setup(state);
+}
+
+/* It was asked for once, and not again. */
+static void test_asked_once(void **state)
+{
+        assert_int_equal(n_refused, 1);
+}
+
+#define TESTS(setup, on)                                                                           \
+        {"test_open" on, test_open, setup, made_up_root_teardown, NULL},                           \
+                {"test_no_way_out" on, test_no_way_out, setup, made_up_root_teardown, NULL},       \
+                {"test_no_magic_links" on, test_no_magic_links, setup, made_up_root_teardown,      \
+                 NULL},                                                                            \
+                {"test_open_flags" on, test_open_flags, setup, made_up_root_teardown, NULL},       \
+                {"test_read" on, test_read, setup, made_up_root_teardown, NULL},                   \
+                {"test_readlink" on, test_readlink, setup, made_up_root_teardown, NULL},           \
+                {"test_write" on, test_write, setup, made_up_root_teardown, NULL},                 \
+                {"test_fifo_does_not_hang" on, test_fifo_does_not_hang, setup,                     \
+                 made_up_root_teardown, NULL},                                                     \
+                {"test_replace" on, test_replace, setup, made_up_root_teardown, NULL},             \
+                {"test_replace_fails" on, test_replace_fails, setup, made_up_root_teardown, NULL}, \
+                {"test_unlink" on, test_unlink, setup, made_up_root_teardown, NULL},               \
+        {                                                                                          \
+                "test_long_paths" on, test_long_paths, setup, made_up_root_teardown, NULL          \
+        }
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                TESTS(made_up_root_setup, ""),
+                TESTS(old_kernel_setup, " on a kernel without openat2()"),
+                cmocka_unit_test(test_asked_once),
+        };
+
+        return cmocka_run_group_tests_name("sysroot", tests, NULL, NULL);
+}
