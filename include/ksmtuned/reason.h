@@ -12,7 +12,8 @@
 /* A size for people: "512 kB", "3.4 MiB", "23.1 GiB". Return: @buf. */
 const char *format_kb(char *buf, size_t size, int64_t kb);
 
-/* A time span for people: "100 ms", "1.5 s", "60 s", "5 min", "3 h", "2 days", rounded down. Return: @buf. */
+/* A time span for people: "100 ms", "1.5 s", "60 s", "5 min", "3 h", "2 days", rounded down.
+ * Return: @buf. */
 const char *format_usec(char *buf, size_t size, uint64_t usec);
 
 /*

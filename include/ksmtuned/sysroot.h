@@ -31,7 +31,8 @@ struct sysroot {
 int sysroot_open(struct sysroot *ret_root, const char *path);
 void sysroot_close(struct sysroot *root);
 
-/* open(2) inside the root; O_CLOEXEC, and but for O_PATH O_NOCTTY and O_NONBLOCK, are added. Return: a descriptor. */
+/* open(2) inside the root; O_CLOEXEC, and but for O_PATH O_NOCTTY and O_NONBLOCK, are added.
+ * Return: a descriptor. */
 int sysroot_openat(const struct sysroot *root, const char *path, int flags, mode_t mode);
 
 /*

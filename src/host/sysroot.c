@@ -169,7 +169,7 @@ static int open_folder(const struct sysroot *root, const char *path, bool make,
         fd = sysroot_openat(root, slash == path ? "/" : folder, O_PATH | O_DIRECTORY, 0);
         if (fd == -ENOENT && make) {
                 CLEANUP_FD int parent = -1;
-                const char *name;
+                const char *name = "";
 
                 parent = open_folder(root, folder, false, &name);
                 if (parent < 0)
@@ -187,7 +187,7 @@ int sysroot_replace(const struct sysroot *root, const char *path, const char *te
 {
         CLEANUP_FD int folder = -1, fd = -1;
         char temporary[NAME_MAX + 1];
-        const char *name;
+        const char *name = "";
         int r;
 
         folder = open_folder(root, path, true, &name);
@@ -214,7 +214,7 @@ int sysroot_replace(const struct sysroot *root, const char *path, const char *te
 int sysroot_unlink(const struct sysroot *root, const char *path)
 {
         CLEANUP_FD int folder = -1;
-        const char *name;
+        const char *name = "";
 
         folder = open_folder(root, path, false, &name);
         if (folder < 0)
