@@ -4,6 +4,8 @@
 
 results.py meson SUITE LOG STATUS   what `meson test` left in LOG.json and LOG.junit.xml, one line
                                     a case: suite, pass|fail|skip, name, reason (tab-separated)
+results.py once FROM TO             the compilation database FROM with each file once, as TO; prints
+                                    the files, relative to the folder above FROM's
 results.py table FILE               the closing table of such lines; exits 1 if anything failed
 """
 import json
@@ -84,6 +86,15 @@ def meson(suite, log, status):
         print(suite, *line, sep='\t')
 
 
+def once(source, target):
+    with open(source, encoding='utf-8') as file:
+        entries = {entry['file']: entry for entry in reversed(json.load(file))}
+    with open(target, 'w', encoding='utf-8') as file:
+        json.dump(list(entries.values()), file)
+    for name in sorted(entries):
+        print(name.removeprefix('../'))
+
+
 def table(path):
     suites, listed = {}, {'skip': [], 'fail': []}
     with open(path, encoding='utf-8') as file:
@@ -116,6 +127,8 @@ def table(path):
 if __name__ == '__main__':
     if len(sys.argv) == 5 and sys.argv[1] == 'meson':
         meson(*sys.argv[2:])
+    elif len(sys.argv) == 4 and sys.argv[1] == 'once':
+        once(sys.argv[2], sys.argv[3])
     elif len(sys.argv) == 3 and sys.argv[1] == 'table':
         sys.exit(table(sys.argv[2]))
     else:

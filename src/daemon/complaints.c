@@ -26,18 +26,14 @@ void complain(struct complaints *complaints, enum complaint which, int error, in
               const char *format, ...)
 {
         char text[TEXT_SIZE];
-        va_list args;
         int before = complaints->last[which];
+        va_list args;
 
+        va_start(args, format);
+        (void)vsnprintf(text, sizeof(text), format, args);
+        va_end(args);
         complaints->last[which] = error;
         if (error == before)
                 return;
-        if (error == 0) {
-                journal_print(LOG_NOTICE, "%s", over[which]);
-                return;
-        }
-        va_start(args, format);
-        if (vsnprintf(text, sizeof(text), format, args) >= 0)
-                journal_print(priority, "%s", text);
-        va_end(args);
+        journal_print(error ? priority : LOG_NOTICE, "%s", error ? text : over[which]);
 }
