@@ -115,21 +115,43 @@ static int on_signal(sd_event_source *source, const struct signalfd_siginfo *inf
         }
 }
 
+/* The loop keeps it. A handler's error ends the loop; by itself sd-event would go on without it. */
+static int add_signal(struct events *events, int signal)
+{
+        sd_event_source *source;
+        int r;
+
+        r = sd_event_add_signal(events->loop, &source, signal, on_signal, events);
+        if (r < 0)
+                return r;
+        r = sd_event_source_set_exit_on_failure(source, true);
+        if (r >= 0)
+                r = sd_event_source_set_floating(source, true);
+        sd_event_source_unref(source);
+        return r;
+}
+
+static int add_timer(struct events *events, sd_event_source **ret_source, uint64_t accuracy_usec,
+                     sd_event_time_handler_t handler)
+{
+        int r;
+
+        r = sd_event_add_time(events->loop, ret_source, CLOCK_MONOTONIC, 0, accuracy_usec, handler,
+                              events);
+        if (r >= 0)
+                r = sd_event_source_set_exit_on_failure(*ret_source, true);
+        return r < 0 ? r : sd_event_source_set_enabled(*ret_source, SD_EVENT_OFF);
+}
+
 static int add_sources(struct events *events)
 {
         int r;
 
-        r = sd_event_add_time(events->loop, &events->interval, CLOCK_MONOTONIC, 0, 0, on_interval,
-                              events);
+        r = add_timer(events, &events->interval, 0, on_interval);
         if (r >= 0)
-                r = sd_event_source_set_enabled(events->interval, SD_EVENT_OFF);
-        if (r >= 0)
-                r = sd_event_add_time(events->loop, &events->gap, CLOCK_MONOTONIC, 0, 1000, on_gap,
-                                      events);
-        if (r >= 0)
-                r = sd_event_source_set_enabled(events->gap, SD_EVENT_OFF);
+                r = add_timer(events, &events->gap, 1000, on_gap);
         for (size_t i = 0; r >= 0 && i < N_SIGNALS; i++)
-                r = sd_event_add_signal(events->loop, NULL, handled_signals[i], on_signal, events);
+                r = add_signal(events, handled_signals[i]);
         return r;
 }
 

@@ -237,13 +237,15 @@ static int take_over_advisor(struct manager *manager, struct ksm_knobs *knobs)
                 return 0;
         if (r == 0)
                 r = ksm_set(manager->root, KSM_ADVISOR_MODE, KSM_ADVISOR_NONE);
+        /* Owed from here on, whatever fails next. */
+        if (r == 0)
+                manager->advisor_before = mode;
         if (r == 0)
                 r = ksm_get(manager->root, KSM_PAGES_TO_SCAN, &knobs->pages_to_scan);
         complain(&manager->complaints, COMPLAINT_ADVISOR, r, LOG_WARNING,
                  "cannot switch off the kernel's advisor: %s", strerror(-r));
         if (r < 0)
                 return r;
-        manager->advisor_before = mode;
         if (!manager->advisor_told)
                 journal_print(LOG_NOTICE, "the kernel's advisor (advisor_mode scan-time) is "
                                           "switched off while ksmtuned runs, and given back at "

@@ -246,6 +246,28 @@ static void test_failing_decision(void **state)
         assert_int_equal(fixture->n_decisions, 1);
 }
 
+static int end_with_success(sd_event_source *source, void *userdata)
+{
+        return sd_event_exit(sd_event_source_get_event(source), 0);
+}
+
+/* A handler's error ends the loop with it. */
+static void test_failing_handler(void **state)
+{
+        struct fixture *fixture = *state;
+        sd_event_source *last;
+
+        /* Should the loop go on in spite of it, this ends it with 0. */
+        assert_int_equal(
+                sd_event_add_defer(events_loop(fixture->events), &last, end_with_success, NULL), 0);
+        assert_int_equal(sd_event_source_set_priority(last, SD_EVENT_PRIORITY_IDLE), 0);
+        fixture->result = -EIO;
+        assert_int_equal(raise(SIGHUP), 0);
+        assert_int_equal(events_run(fixture->events), -EIO);
+        assert_int_equal(fixture->n_reloads, 1);
+        sd_event_source_unref(last);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -258,6 +280,7 @@ int main(void)
                 WITH_EVENTS(test_signals),
                 WITH_EVENTS(test_quiet),
                 WITH_EVENTS(test_failing_decision),
+                WITH_EVENTS(test_failing_handler),
         };
 
         return cmocka_run_group_tests_name("events", tests, NULL, NULL);
