@@ -38,8 +38,8 @@ run ./dev test $SUITES
 INSIDE
 }
 
-# A mount namespace whose root is the new one (not a chroot: containers can be booted in it).
-# /proc is of its own PID namespace, so nothing that is started here outlives it.
+# A mount namespace whose root is the new one (not a chroot: containers can be booted in it), but
+# no PID namespace, where ksmd could not be seen.
 enter='set -e
 mount --bind "$1" "$1"
 cd "$1"
@@ -61,5 +61,5 @@ done
 restore() { for knob in "${saved[@]}"; do echo "${knob#*=}" >"$knobs/${knob%%=*}" || :; done; }
 trap 'restore; rm -rf --one-file-system "$work"' EXIT
 
-unshare --mount --pid --fork --kill-child --mount-proc \
+unshare --mount --fork --kill-child \
         bash -c "$enter" enter "$root" "${CLEAN_ROOT_SUITES:-unit}" "$(inside)"

@@ -6,10 +6,13 @@ results.py meson SUITE LOG STATUS   what `meson test` left in LOG.json and LOG.j
                                     a case: suite, pass|fail|skip, name, reason (tab-separated)
 results.py once FROM TO             the compilation database FROM with each file once, as TO; prints
                                     the files, relative to the folder above FROM's
+results.py programs DIR SUITE       the names of a suite's tests that are compiled programs
 results.py table FILE               the closing table of such lines; exits 1 if anything failed
 """
 import json
+import os
 import re
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
@@ -95,6 +98,16 @@ def once(source, target):
         print(name.removeprefix('../'))
 
 
+def programs(build, suite):
+    listed = subprocess.run(['meson', 'introspect', '--tests', build], check=True,
+                            stdout=subprocess.PIPE).stdout
+    for test in json.loads(listed):
+        # Scripts lie in the source tree, or are an argument of their interpreter.
+        compiled = os.path.abspath(test['cmd'][0]).startswith(os.path.abspath(build) + '/')
+        if compiled and any(name.split(':')[-1] == suite for name in test['suite']):
+            print(test['name'])
+
+
 def table(path):
     suites, listed = {}, {'skip': [], 'fail': []}
     with open(path, encoding='utf-8') as file:
@@ -129,6 +142,8 @@ if __name__ == '__main__':
         meson(*sys.argv[2:])
     elif len(sys.argv) == 4 and sys.argv[1] == 'once':
         once(sys.argv[2], sys.argv[3])
+    elif len(sys.argv) == 4 and sys.argv[1] == 'programs':
+        programs(*sys.argv[2:])
     elif len(sys.argv) == 3 and sys.argv[1] == 'table':
         sys.exit(table(sys.argv[2]))
     else:

@@ -156,8 +156,7 @@ class Suite:
                         # The lines that tell what KSM does now are none that complain.
                         lines = [line for line in daemon.said_lines(pattern)
                                  if 'ksmtuned.conf' in line or 'MemTotal' in line]
-                        # COEF 101 is odd as a setting, and as a threshold on this host.
-                        self.tap.equal(len(lines), 2 if name == 'COEF 101' else 1,
+                        self.tap.equal(len(lines), 1,
                                        f'{name}: says once what is wrong')
                         self.tap.diag('\n'.join(lines) or daemon.said())
                     else:

@@ -161,9 +161,8 @@ class Suite:
                 # npages rises to its MAX with the second decision, and stays there.
                 daemon.wait_decisions(5)
                 first = writes.take()
-                tap.equal(first[-3:] if len(first) < 4 else first[:3],
-                          ['pages_to_scan', 'sleep_millisecs', 'run'],
-                          'a start writes pages_to_scan, sleep_millisecs, run')
+                tap.ok(first[:3] == ['pages_to_scan', 'sleep_millisecs', 'run'],
+                       'a start writes pages_to_scan, sleep_millisecs, run', f'written: {first}')
                 daemon.wait_decisions(20)
                 tap.equal(writes.take(), [], '20 decisions that change nothing write no knob')
                 tap.equal(knob('run'), '1', 'while KSM runs')
