@@ -60,17 +60,16 @@ int background_enter(struct background *background, int *ret_status)
         return 0;
 }
 
-bool background_ready(struct background *background, int status)
+void background_ready(struct background *background, int status)
 {
         unsigned char byte = (unsigned char)status;
-        bool detached = false;
 
         if (background->fd < 0)
-                return false;
+                return;
+        /* Should it fail, the starter's terminal hears of troubles: nothing worse. */
         if (!background->keep_stderr)
-                detached = redirect_to_null(STDERR_FILENO, STDERR_FILENO) == 0;
+                (void)redirect_to_null(STDERR_FILENO, STDERR_FILENO);
         /* A parent that has been killed meanwhile does not mind. */
         (void)!write(background->fd, &byte, 1);
         (void)close(TAKE_FD(background->fd));
-        return detached;
 }

@@ -23,8 +23,6 @@ struct background {
  */
 int background_enter(struct background *background, int *ret_status);
 
-/*
- * Lets the parent go, with @status. Return: whether standard error is gone now; false where there
- * is no parent.
+/* Lets the parent go, with @status, and standard error with it. Where there is no parent: nothing.
  */
-bool background_ready(struct background *background, int status);
+void background_ready(struct background *background, int status);

@@ -175,7 +175,7 @@ static int run(const struct options *options, const struct sysroot *root, struct
                 else
                         status = run_daemon(&manager, pidfile);
         }
-        (void)background_ready(&manager.background, status);
+        background_ready(&manager.background, status);
         manager_release(&manager);
         return status;
 }

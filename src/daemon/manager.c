@@ -320,11 +320,13 @@ int manager_run(struct manager *manager)
         r = events_set_interval(manager->events, manager->settings->monitor_interval_usec);
         if (r < 0)
                 return r;
-        if (background_ready(&manager->background, STATUS_OK))
+        /* What the decisions of a daemon in the background tell is for the journal. */
+        if (manager->background.fd >= 0)
                 journal_open(manager->root->made_up ? JOURNAL_NONE : JOURNAL_JOURNALD);
         r = events_request(manager->events, TRIGGER_START);
         if (r < 0)
                 return r;
+        background_ready(&manager->background, STATUS_OK);
         /* In business even where the first decision failed: the next one may not. */
         if (!manager->ready)
                 publish_ready(manager);

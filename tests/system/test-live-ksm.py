@@ -102,24 +102,20 @@ class Suite:
             tap.equal(daemon.number('GUESTS'), 0, 'and no guest is left')
             tap.equal(daemon.stop(), 0, 'the daemon ends with 0')
 
-    def status_equals_kernel(self):
-        tap = self.tap
-        name = 'ksmctl status: its figures are those of the kernel\'s files'
-        if not self.args.ksmctl or not os.path.exists(self.args.ksmctl):
-            tap.skip(name, 'ksmctl was not built')
-            return
-
+    def status_between_looks(self):
         def kernel():
             return {path.name: read(path).strip() for path in KSM.iterdir()}
-        # ksmd works meanwhile: what moved between two looks at the files may lie between them.
         before = kernel()
         answer = subprocess.run([self.args.ksmctl, 'status', '--json'], capture_output=True,
                                 text=True, check=False)
         after = kernel()
-        if not tap.ok(answer.returncode == 0, 'ksmctl status --json ends with 0', answer.stderr):
-            return
+        if answer.returncode != 0:
+            return before, {}, after, answer.stderr or 'no reason given'
         told = json.loads(answer.stdout)['kernel']
-        told = told[0] if isinstance(told, list) else told
+        return before, told[0] if isinstance(told, list) else told, after, ''
+
+    @staticmethod
+    def differences(before, told, after):
         wrong, compared = [], 0
         for key, low in before.items():
             if key == 'advisor_mode':
@@ -134,6 +130,24 @@ class Suite:
                 good = bounds[0] <= int(told[key]) <= bounds[1]
             if not good:
                 wrong.append(f'{key}: told {told[key]}, file {low} … {after[key]}')
+        return wrong, compared
+
+    def status_equals_kernel(self):
+        tap = self.tap
+        name = 'ksmctl status: its figures are those of the kernel\'s files'
+        if not self.args.ksmctl or not os.path.exists(self.args.ksmctl):
+            tap.skip(name, 'ksmctl was not built')
+            return
+
+        # ksmd works meanwhile, and a figure may swing there and back between the looks: what is
+        # wrong stays wrong.
+        for _ in range(5):
+            before, told, after, error = self.status_between_looks()
+            wrong, compared = self.differences(before, told, after)
+            if error or not wrong:
+                break
+        if not tap.ok(not error, 'ksmctl status --json ends with 0', error):
+            return
         tap.ok(not wrong and compared >= len(before) - 1, f'{name} ({compared} files)',
                '\n'.join(wrong) or f'{compared} of {len(before)} compared')
         people = subprocess.run([self.args.ksmctl, 'status'], capture_output=True, text=True,
