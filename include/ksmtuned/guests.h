@@ -37,13 +37,26 @@
 /* Decisions until every process has been looked at again. */
 #define GUESTS_CYCLE 10
 
+/* Whether any of a process's memory is open to KSM, as far as the kernel tells. */
+enum guest_mergeable {
+        GUEST_MERGEABLE_UNKNOWN, /* may not be read, or the kernel (before 6.14) does not tell */
+        GUEST_MERGEABLE_NO,
+        GUEST_MERGEABLE_YES,
+};
+
+#define GUEST_NAME_SIZE 64
+
 struct guest {
         pid_t pid;
         uint64_t start_time; /* clock ticks after boot; with the PID it identifies the guest */
         int64_t committed_kb;
         bool by_rss; /* the figure of KSM_PS_METRIC could not be read: this is its RSS */
+        int64_t rss_kb;
+        enum guest_mergeable mergeable; /* as of the last time that it was looked into */
         char comm[PROCESS_COMM_SIZE];
-        int statm_fd; /* owned by the guests object; -1 where descriptors ran out */
+        char name[GUEST_NAME_SIZE]; /* libvirt's or the command line's, printable; else the comm */
+        int statm_fd;               /* owned by the guests object; -1 where descriptors ran out */
+        int pid_fd;                 /* likewise; -1 too where nobody waits for exits */
 };
 
 /* What a scan met beside guests. */
@@ -52,6 +65,7 @@ struct guests_scan_info {
         size_t n_unreadable; /* guests without the figure of KSM_PS_METRIC: counted with their RSS
                               */
         bool others_hidden;  /* PID 1 is not to be seen: /proc is mounted with hidepid */
+        bool changed;        /* a guest came or went since the last scan */
         bool names_denied;   /* names of other users' processes cannot be read (hidepid=1) */
 };
 
@@ -73,6 +87,20 @@ void guests_set_match(struct guests *guests, const char *const *globs, enum gues
  */
 int guests_scan(struct guests *guests, struct guests_sample *ret_sample,
                 struct guests_scan_info *ret_info);
+
+/*
+ * From now on, @ret_fd becomes readable when a guest ends; the descriptor stays the object's. Costs
+ * a descriptor a guest. guests_take_exits() makes it quiet again; the scan that is due then forgets
+ * the guest. Return: 0; -EOPNOTSUPP on a made-up root and before Linux 5.3; -errno.
+ */
+int guests_watch_exits(struct guests *guests, int *ret_fd);
+void guests_take_exits(struct guests *guests);
+
+/* Something may have called exec: the next scan looks at every process that has run since. */
+void guests_suspect(struct guests *guests);
+
+/* "unknown", "no", "yes" */
+const char *guest_mergeable_name(enum guest_mergeable mergeable);
 
 /* The guests of the last scan, in order of their PIDs; valid until the next scan. */
 const struct guest *guests_list(const struct guests *guests, size_t *ret_n);

@@ -12,7 +12,7 @@
 #include <syslog.h>
 
 enum journal_target {
-        JOURNAL_STDERR,   /* lines for people */
+        JOURNAL_STDERR,   /* lines for people, without those of LOG_DEBUG */
         JOURNAL_JOURNALD, /* structured, to systemd-journald; to syslog where it is not there */
         JOURNAL_NONE,     /* nowhere: tests */
 };

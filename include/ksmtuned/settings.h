@@ -27,6 +27,7 @@ struct settings {
         bool debug;                     /* DEBUG set and not 0 */
         char *log_file;                 /* LOGFILE; "" means standard error */
         char *pid_file;                 /* PIDFILE; "" means none */
+        char *libvirt_uri;              /* KSM_LIBVIRT_URI; "" means no libvirt */
         char **vm_match;                /* KSM_VM_MATCH, ends with NULL */
         enum guest_metric ps_metric;    /* KSM_PS_METRIC */
         enum stop_action stop_action;   /* KSM_STOP_ACTION */

@@ -59,6 +59,7 @@ const struct key_info key_infos[KEY_COUNT] = {
         [KEY_POLICY] = OTHER("KSM_POLICY", "classic", KEY_TYPE_CHOICE, policy.kind),
         [KEY_VM_MATCH] = OTHER("KSM_VM_MATCH", VM_MATCH_DEFAULT, KEY_TYPE_WORDS, vm_match),
         [KEY_PS_METRIC] = OTHER("KSM_PS_METRIC", "rss", KEY_TYPE_CHOICE, ps_metric),
+        [KEY_LIBVIRT_URI] = OTHER("KSM_LIBVIRT_URI", "qemu:///system", KEY_TYPE_URI, libvirt_uri),
         [KEY_STOP_ACTION] = OTHER("KSM_STOP_ACTION", "keep", KEY_TYPE_CHOICE, stop_action),
 };
 /* clang-format on */
@@ -167,6 +168,24 @@ static int set_path(enum key key, char **member, const char *value, char *text, 
         return 0;
 }
 
+/* libvirt alone knows which URIs it has a driver for; what is none at all is refused here. */
+static int set_uri(enum key key, char **member, const char *value, char *text, size_t size)
+{
+        char *uri;
+
+        if (*value && (!strstr(value, "://") || strpbrk(value, " \t\r\n")))
+                return refuse(key, value, text, size,
+                              "not a libvirt URI, such as %s, nor empty for no libvirt",
+                              key_infos[key].default_text);
+        uri = strdup(value);
+        if (!uri)
+                return -ENOMEM;
+        free(*member);
+        *member = uri;
+
+        return 0;
+}
+
 static int set_words(enum key key, char ***member, const char *value, char *text, size_t size)
 {
         char **words;
@@ -222,7 +241,8 @@ int key_set(enum key key, struct settings *settings, const char *value, char *te
         const struct key_info *info = &key_infos[key];
         void *member = (char *)settings + info->offset;
 
-        if (!*value && info->type != KEY_TYPE_FLAG && info->type != KEY_TYPE_PATH)
+        if (!*value && info->type != KEY_TYPE_FLAG && info->type != KEY_TYPE_PATH &&
+            info->type != KEY_TYPE_URI)
                 value = info->default_text;
 
         switch (info->type) {
@@ -234,6 +254,8 @@ int key_set(enum key key, struct settings *settings, const char *value, char *te
                 return set_flag(member, value);
         case KEY_TYPE_PATH:
                 return set_path(key, member, value, text, size);
+        case KEY_TYPE_URI:
+                return set_uri(key, member, value, text, size);
         case KEY_TYPE_WORDS:
                 return set_words(key, member, value, text, size);
         case KEY_TYPE_CHOICE:

@@ -24,6 +24,7 @@ enum key {
         KEY_VM_MATCH,
         KEY_PS_METRIC,
         KEY_STOP_ACTION,
+        KEY_LIBVIRT_URI,
         KEY_COUNT,
 };
 
@@ -32,6 +33,7 @@ enum key_type {
         KEY_TYPE_INTERVAL,
         KEY_TYPE_FLAG,
         KEY_TYPE_PATH,
+        KEY_TYPE_URI,
         KEY_TYPE_WORDS,
         KEY_TYPE_CHOICE,
 };
@@ -55,7 +57,7 @@ enum key key_nearest(const char *name);
 
 /*
  * Sets a key. An empty @value stands for the default; but DEBUG is off then, LOGFILE standard
- * error and PIDFILE none. Where the value is bad, @text says what would be accepted.
- * Return: 0; -EBADMSG; -ENOMEM.
+ * error, PIDFILE none, and KSM_LIBVIRT_URI no libvirt. Where the value is bad, @text says what
+ * would be accepted. Return: 0; -EBADMSG; -ENOMEM.
  */
 int key_set(enum key key, struct settings *settings, const char *value, char *text, size_t size);

@@ -56,6 +56,7 @@ struct settings *settings_free(struct settings *settings)
         free(settings->vm_match);
         free(settings->log_file);
         free(settings->pid_file);
+        free(settings->libvirt_uri);
         free(settings);
 
         return NULL;

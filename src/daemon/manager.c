@@ -2,15 +2,19 @@
 #include "manager.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 
+#include "applying.h"
 #include "ending.h"
+#include "guest-watch.h"
+#include "helper.h"
+#include "ksmtuned-config.h"
 #include "ksmtuned/journal.h"
-#include "ksmtuned/memory.h"
 #include "publish.h"
+#include "sampling.h"
 
 static uint64_t now_usec(void)
 {
@@ -51,10 +55,34 @@ void manager_open_debug_log(struct manager *manager)
                  "cannot open the log %s: %s; deciding goes on", settings->log_file, strerror(-r));
 }
 
+static int on_libvirt(void *userdata, const char *kind, const char *domain)
+{
+        struct manager *manager = userdata;
+
+        /* journald keeps such lines, too, and there may be hundreds a second. */
+        if (manager->settings->debug)
+                journal_print(LOG_DEBUG, "libvirt: %s %s", domain, kind);
+        return events_request(manager->events, TRIGGER_LIBVIRT);
+}
+
 static void watch_guests(struct manager *manager)
 {
         guests_set_match(manager->guests, (const char *const *)manager->settings->vm_match,
                          manager->settings->ps_metric);
+}
+
+/* Nothing outside of a made-up root is touched, so there is no libvirt beside it. */
+static int listen_to_libvirt(struct manager *manager)
+{
+        const struct helper_handler handler = {.event = on_libvirt, .userdata = manager};
+        const char *program = secure_getenv("KSMTUNED_LIBVIRT");
+
+        manager->helper = helper_free(manager->helper);
+        if (manager->root->made_up || *manager->settings->libvirt_uri == '\0')
+                return 0;
+        return helper_new(&manager->helper, events_loop(manager->events),
+                          program ? program : KSMTUNED_LIBVIRT_HELPER,
+                          manager->settings->libvirt_uri, &handler);
 }
 
 static int on_decide(void *userdata, enum trigger trigger)
@@ -64,7 +92,25 @@ static int on_decide(void *userdata, enum trigger trigger)
         return r == -EAGAIN ? 0 : r;
 }
 
-/* The old settings stay in force where the new ones have an error. */
+/* The old ones stay whole where anything is wrong with the new ones. */
+static int take_settings(struct manager *manager, struct settings *settings)
+{
+        struct settings *old = manager->settings;
+        bool new_uri = strcmp(settings->libvirt_uri, old->libvirt_uri) != 0;
+        int r;
+
+        if (strcmp(settings->pid_file, old->pid_file) != 0)
+                journal_print(LOG_WARNING, "PIDFILE changes only when ksmtuned restarts");
+        /* Nobody may hold on to the old settings' globs. */
+        manager->settings = settings;
+        watch_guests(manager);
+        r = guest_watch_reload(manager->guest_watch);
+        (void)settings_free(old);
+        if (r == 0 && new_uri)
+                r = listen_to_libvirt(manager);
+        return r;
+}
+
 static int on_reload(void *userdata)
 {
         struct manager *manager = userdata;
@@ -79,13 +125,9 @@ static int on_reload(void *userdata)
         if (r < 0) {
                 journal_print(LOG_ERR, "the configuration was not reloaded: the old one stays");
         } else {
-                if (strcmp(settings->pid_file, manager->settings->pid_file) != 0)
-                        journal_print(LOG_WARNING, "PIDFILE changes only when ksmtuned restarts");
-                /* The globs in use belong to the old settings. */
-                guests_set_match(manager->guests, (const char *const *)settings->vm_match,
-                                 settings->ps_metric);
-                (void)settings_free(manager->settings);
-                manager->settings = settings;
+                r = take_settings(manager, settings);
+                if (r < 0)
+                        return r;
                 journal_print(LOG_NOTICE, "the configuration was reloaded");
         }
         manager_open_debug_log(manager);
@@ -135,153 +177,12 @@ int manager_init(struct manager *manager, const struct options *options, const s
 void manager_release(struct manager *manager)
 {
         ending_free(manager->ending);
+        manager->helper = helper_free(manager->helper);
+        manager->guest_watch = guest_watch_free(manager->guest_watch);
         manager->events = events_free(manager->events);
         manager->guests = guests_free(manager->guests);
         debug_log_close(&manager->debug_log);
         manager->settings = settings_free(manager->settings);
-}
-
-/* What a scan met that the administrator should know. */
-static void complain_of_scan(struct manager *manager, const struct guests_scan_info *info)
-{
-        complain(&manager->complaints, COMPLAINT_GUESTS_METRIC, info->n_unreadable > 0, LOG_WARNING,
-                 "%s of %zu guests cannot be read (it takes CAP_SYS_PTRACE); their RSS counts "
-                 "instead",
-                 guest_metric_name(manager->settings->ps_metric), info->n_unreadable);
-        complain(
-                &manager->complaints, COMPLAINT_GUESTS_HIDDEN,
-                info->others_hidden  ? 1
-                : info->names_denied ? 2
-                                     : 0,
-                LOG_WARNING,
-                "processes of other users %s: /proc is mounted with hidepid, and guests among them "
-                "are not counted",
-                info->others_hidden ? "cannot be seen" : "can be seen, but not their names");
-}
-
-/* The attribute on which ksm_sample() failed, and in what way. */
-static void complain_of_ksm(struct manager *manager, int error)
-{
-        const char *name = "folder";
-        int64_t value;
-
-        for (int i = 0; error < 0 && i < KSM_ATTRIBUTE_COUNT; i++)
-                if (ksm_get(manager->root, (enum ksm_attribute)i, &value) == error) {
-                        name = ksm_attribute_info((enum ksm_attribute)i)->name;
-                        break;
-                }
-        complain(&manager->complaints, COMPLAINT_KSM_READ, error, LOG_ERR,
-                 "cannot read " KSM_FOLDER "/%s: %s; nothing is decided", name,
-                 error == -EOPNOTSUPP ? "it is not there"
-                 : error == -EBADMSG  ? "it holds no number in its range"
-                                      : strerror(-error));
-}
-
-/* Return: 0; -EAGAIN where something that the decision needs cannot be had (logged). */
-static int take_sample(struct manager *manager, struct sample *ret_sample)
-{
-        struct complaints *complaints = &manager->complaints;
-        struct guests_scan_info *info = &manager->last_scan;
-        struct sample sample = {.pressure = PRESSURE_ABSENT};
-        int r, failed = 0;
-
-        r = memory_read(manager->root, &sample.memory);
-        failed |= r;
-        complain(complaints, COMPLAINT_MEMORY, r, LOG_ERR,
-                 "cannot read /proc/meminfo: %s; nothing is decided",
-                 r == -EBADMSG ? "MemTotal or MemFree is missing, or a number is none"
-                               : strerror(-r));
-        r = guests_scan(manager->guests, &sample.guests, info);
-        failed |= r;
-        complain(complaints, COMPLAINT_GUESTS, r, LOG_ERR,
-                 "cannot look through the processes: %s; nothing is decided", strerror(-r));
-        if (r == 0)
-                complain_of_scan(manager, info);
-        r = ksm_sample(manager->root, &sample.ksm);
-        failed |= r;
-        complain_of_ksm(manager, r);
-        if (ksmd_cpu_nsec(&manager->ksmd, manager->root, &sample.ksm.ksmd_cpu_nsec) < 0)
-                sample.ksm.ksmd_cpu_nsec = SAMPLE_ABSENT;
-        if (failed)
-                return -EAGAIN;
-        *ret_sample = sample;
-        return 0;
-}
-
-/* Figures that make no sense together are decided on as they are, and told. */
-static void complain_of_decision(struct manager *manager, const struct decision *decision)
-{
-        complain(&manager->complaints, COMPLAINT_TOTAL, decision->total_kb <= 0, LOG_ERR,
-                 "/proc/meminfo has a MemTotal of 0: nothing can be decided");
-        /* A KSM_THRES_COEF of more than 100 has been told by the configuration already. */
-        complain(&manager->complaints, COMPLAINT_THRESHOLD,
-                 manager->settings->policy.classic.thres_coef <= 100 && decision->total_kb > 0 &&
-                         decision->threshold_kb >= decision->total_kb,
-                 LOG_WARNING,
-                 "the threshold of %" PRId64 " kB (KSM_THRES_COEF, KSM_THRES_CONST) is not below "
-                 "MemTotal, %" PRId64 " kB: KSM will always run",
-                 decision->threshold_kb, decision->total_kb);
-}
-
-/*
- * The kernel's advisor does not let anybody else write pages_to_scan, so it is switched off first.
- * That resets pages_to_scan, which @knobs then tells.
- */
-static int take_over_advisor(struct manager *manager, struct ksm_knobs *knobs)
-{
-        int64_t mode;
-        int r;
-
-        r = ksm_get(manager->root, KSM_ADVISOR_MODE, &mode);
-        if (r == -EOPNOTSUPP || (r == 0 && mode == KSM_ADVISOR_NONE))
-                return 0;
-        if (r == 0)
-                r = ksm_set(manager->root, KSM_ADVISOR_MODE, KSM_ADVISOR_NONE);
-        /* Owed from here on, whatever fails next. */
-        if (r == 0)
-                manager->advisor_before = mode;
-        if (r == 0)
-                r = ksm_get(manager->root, KSM_PAGES_TO_SCAN, &knobs->pages_to_scan);
-        complain(&manager->complaints, COMPLAINT_ADVISOR, r, LOG_WARNING,
-                 "cannot switch off the kernel's advisor: %s", strerror(-r));
-        if (r < 0)
-                return r;
-        if (!manager->advisor_told)
-                journal_print(LOG_NOTICE, "the kernel's advisor (advisor_mode scan-time) is "
-                                          "switched off while ksmtuned runs, and given back at "
-                                          "its end");
-        manager->advisor_told = true;
-        return 0;
-}
-
-/* Brings the knobs to what was decided. @knobs: what the kernel has, before and after. */
-static int apply(struct manager *manager, const struct decision *decision, struct ksm_knobs *knobs)
-{
-        struct ksm_knobs want = *knobs;
-        struct ksm_applied applied = {.failed = KSM_ATTRIBUTE_COUNT};
-        int r;
-
-        if (manager->options->dry_run || decision->verdict == VERDICT_NONE)
-                return 0;
-        if (decision->verdict == VERDICT_STOP) {
-                want.run = KSM_RUN_STOP;
-        } else {
-                r = take_over_advisor(manager, knobs);
-                if (r < 0)
-                        return -EAGAIN;
-                want = (struct ksm_knobs){KSM_RUN_MERGE, decision->pages_to_scan,
-                                          decision->sleep_millisecs};
-        }
-        r = ksm_apply(manager->root, knobs, &want, &applied);
-        complain(&manager->complaints, COMPLAINT_KSM_WRITE, r, LOG_ERR, "cannot write %s: %s; %s",
-                 r < 0 ? ksm_attribute_info(applied.failed)->name : "", strerror(-r),
-                 applied.rolled_back ? "the other knobs are as they were"
-                                     : "the knobs are written in part");
-        if (r == 0)
-                *knobs = want;
-        else
-                manager->foreign.known = false;
-        return r < 0 ? -EAGAIN : 0;
 }
 
 int manager_decide(struct manager *manager, enum trigger trigger)
@@ -291,7 +192,7 @@ int manager_decide(struct manager *manager, enum trigger trigger)
         struct sample sample;
         int r;
 
-        r = take_sample(manager, &sample);
+        r = sampling_take(manager, &sample);
         if (r < 0) {
                 /* What comes back at the next decision is not worth a watchdog's bite. */
                 if (manager->watchdog_usec > 0)
@@ -301,11 +202,11 @@ int manager_decide(struct manager *manager, enum trigger trigger)
         foreign_check(&manager->foreign, manager->root, &sample.ksm, now);
         policy_decide(&manager->settings->policy, &manager->policy_state, &sample, now,
                       &manager->last_decision);
-        complain_of_decision(manager, &manager->last_decision);
+        sampling_judge(manager, &manager->last_decision);
 
         knobs = (struct ksm_knobs){sample.ksm.run, sample.ksm.pages_to_scan,
                                    sample.ksm.sleep_millisecs};
-        r = apply(manager, &manager->last_decision, &knobs);
+        r = applying_run(manager, &manager->last_decision, &knobs);
         if (r == 0 && !manager->options->dry_run)
                 foreign_remember(&manager->foreign, &knobs, sample.ksm.full_scans);
         manager->n_decisions++;
@@ -313,11 +214,32 @@ int manager_decide(struct manager *manager, enum trigger trigger)
         return r;
 }
 
+int manager_look_for_guests(struct manager *manager)
+{
+        struct guests_sample sample;
+        struct guests_scan_info info;
+        int r;
+
+        guests_suspect(manager->guests);
+        if (guests_scan(manager->guests, &sample, &info) < 0)
+                return 0; /* the next decision will tell */
+        if (!info.changed)
+                return 0;
+        guest_watch_follow(manager->guest_watch);
+        r = events_request(manager->events, TRIGGER_GUEST);
+        return r < 0 ? r : 1;
+}
+
 int manager_run(struct manager *manager)
 {
         int r;
 
         r = events_set_interval(manager->events, manager->settings->monitor_interval_usec);
+        if (r < 0)
+                return r;
+        r = guest_watch_new(&manager->guest_watch, manager);
+        if (r >= 0)
+                r = listen_to_libvirt(manager);
         if (r < 0)
                 return r;
         /* What the decisions of a daemon in the background tell is for the journal. */

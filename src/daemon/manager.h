@@ -45,7 +45,9 @@ struct manager {
         unsigned long watchdog_usec; /* 0: the service manager does not watch */
         bool ready;                  /* READY=1 has been said */
         struct background background;
-        struct ending *ending; /* not NULL once it is over */
+        struct guest_watch *guest_watch; /* NULL: none (yet) */
+        struct helper *helper;           /* NULL: no libvirt */
+        struct ending *ending;           /* not NULL once it is over */
 };
 
 /*
@@ -59,6 +61,12 @@ void manager_release(struct manager *manager);
 /* One decision, applied and published. Return: 0, or -EAGAIN if none could be made or applied:
  * the daemon lives on, and the reason has been logged. */
 int manager_decide(struct manager *manager, enum trigger trigger);
+
+/*
+ * Scans the guests out of turn, all processes that have run; decides (TRIGGER_GUEST) if one came or
+ * went. Return: 1 if so; 0; -errno of the loop.
+ */
+int manager_look_for_guests(struct manager *manager);
 
 /* Decides and goes on deciding until a signal ends it. Return: 0; -errno of the loop. */
 int manager_run(struct manager *manager);

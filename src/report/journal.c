@@ -103,6 +103,8 @@ static void write_entry(int priority, enum journal_message message,
                 return;
         switch (current_target) {
         case JOURNAL_STDERR:
+                if (priority >= LOG_DEBUG)
+                        break;
                 (void)fprintf(stderr, "ksmtuned: %s\n", text);
                 break;
         case JOURNAL_JOURNALD:

@@ -142,7 +142,7 @@ def at_rest(args, bounds):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('build', type=pathlib.Path, help='build folder')
-    parser.add_argument('what', nargs='?', default='all', choices=('decision', 'all'))
+    parser.add_argument('what', nargs='?', default='all', choices=('decision', 'all', 'latency'))
     parser.add_argument('--markdown', type=pathlib.Path, metavar='FILE')
     args = parser.parse_args()
     args.ksmtuned = str(args.build.resolve() / 'src/daemon/ksmtuned')
@@ -150,6 +150,10 @@ def arguments():
 
 
 def main():
+    # Where there is nothing of a decision's cost: a program of its own.
+    if 'latency' in sys.argv[2:3]:
+        script = pathlib.Path(__file__).resolve().with_name('latency.py')
+        os.execv(sys.executable, [sys.executable, str(script), sys.argv[1], *sys.argv[3:]])
     args = arguments()
     if os.geteuid() != 0:
         print('bench: needs root, for a mount namespace of its own', file=sys.stderr)

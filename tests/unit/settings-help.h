@@ -33,6 +33,7 @@ static inline const char *show(const struct settings *settings, enum key key, ch
                 (void)fprintf(out, "%d", *(const bool *)member);
                 break;
         case KEY_TYPE_PATH:
+        case KEY_TYPE_URI:
                 (void)fputs(*(char *const *)member, out);
                 break;
         case KEY_TYPE_WORDS:

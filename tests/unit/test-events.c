@@ -122,6 +122,8 @@ static void test_names(void **state)
         assert_string_equal(trigger_name(TRIGGER_TIMER), "timer");
         assert_string_equal(trigger_name(TRIGGER_SIGNAL), "signal");
         assert_string_equal(trigger_name(TRIGGER_RELOAD), "reload");
+        assert_string_equal(trigger_name(TRIGGER_LIBVIRT), "libvirt");
+        assert_string_equal(trigger_name(TRIGGER_GUEST), "guest");
         assert_null(events_free(NULL));
 }
 
@@ -131,7 +133,7 @@ static void test_interval(void **state)
         struct fixture *fixture = *state;
 
         fixture->end_at = 5;
-        fixture->takes_usec = EVENTS_GAP_USEC;
+        fixture->takes_usec = EVENTS_SIGNAL_GAP_USEC;
         assert_int_equal(events_set_interval(fixture->events, 100000), 0);
         assert_int_equal(events_request(fixture->events, TRIGGER_START), 0);
         assert_int_equal(fixture->n_decisions, 1);
@@ -177,7 +179,7 @@ static void test_gap(void **state)
 
         assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
         assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
-        clock_usec += EVENTS_GAP_USEC - 1;
+        clock_usec += EVENTS_SIGNAL_GAP_USEC - 1;
         assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
         assert_int_equal(fixture->n_decisions, 1);
         clock_usec += 1;
@@ -187,13 +189,89 @@ static void test_gap(void **state)
         run_what_is_due(fixture);
         assert_int_equal(fixture->n_decisions, 2);
 
-        /* Start and reload do not wait; the gap begins at the end of a slow decision. */
-        fixture->takes_usec = 10 * EVENTS_GAP_USEC;
+        /* Start and reload do not wait, nor does who comes first behind them. */
+        fixture->takes_usec = 10 * EVENTS_SIGNAL_GAP_USEC;
         assert_int_equal(events_request(fixture->events, TRIGGER_RELOAD), 0);
         assert_int_equal(events_request(fixture->events, TRIGGER_START), 0);
         assert_int_equal(fixture->n_decisions, 4);
         assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
-        assert_int_equal(fixture->n_decisions, 4);
+        assert_int_equal(fixture->n_decisions, 5);
+        /* The gap begins at the end of a slow decision. */
+        assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
+        assert_int_equal(fixture->n_decisions, 5);
+}
+
+static const enum trigger guest_triggers[] = {TRIGGER_LIBVIRT, TRIGGER_GUEST};
+
+/* The first at once, two hundred behind it together, and then the next at once. */
+static void test_guest_burst(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
+        for (unsigned i = 0; i < 2; i++) {
+                fixture->n_decisions = 0;
+                assert_int_equal(events_request(fixture->events, guest_triggers[i]), 0);
+                assert_int_equal(fixture->n_decisions, 1);
+                for (unsigned n = 0; n < 200; n++) {
+                        clock_usec += EVENTS_GUEST_GAP_USEC / 201;
+                        assert_int_equal(events_request(fixture->events, guest_triggers[i]), 0);
+                }
+                assert_int_equal(fixture->n_decisions, 1);
+                clock_usec += EVENTS_GUEST_GAP_USEC / 2;
+                run_what_is_due(fixture);
+                assert_int_equal(fixture->n_decisions, 2);
+                assert_int_equal(fixture->triggers[1], guest_triggers[i]);
+                /* The answer at the end is no beginning: nobody waits because of it. */
+                assert_int_equal(events_request(fixture->events, guest_triggers[i]), 0);
+                assert_int_equal(fixture->n_decisions, 3);
+                /* And that one is: what comes behind it waits again. */
+                assert_int_equal(events_request(fixture->events, guest_triggers[i]), 0);
+                assert_int_equal(fixture->n_decisions, 3);
+                run_what_is_due(fixture);
+                assert_int_equal(fixture->n_decisions, 4);
+        }
+}
+
+/* Each kind has its own bursts, and a signal waits for neither. */
+static void test_bursts_apart(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
+        assert_int_equal(events_request(fixture->events, TRIGGER_GUEST), 0);
+        assert_int_equal(events_request(fixture->events, TRIGGER_LIBVIRT), 0);
+        assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
+        assert_int_equal(fixture->n_decisions, 3);
+        assert_int_equal(fixture->triggers[0], TRIGGER_GUEST);
+        assert_int_equal(fixture->triggers[1], TRIGGER_LIBVIRT);
+        assert_int_equal(fixture->triggers[2], TRIGGER_SIGNAL);
+        assert_int_equal(events_request(fixture->events, TRIGGER_GUEST), 0);
+        assert_int_equal(events_request(fixture->events, TRIGGER_LIBVIRT), 0);
+        assert_int_equal(fixture->n_decisions, 3);
+}
+
+/* Ten seconds of 200 events a second, on a clock that jumps to each of them. */
+static void test_guest_storm(void **state)
+{
+        struct fixture *fixture = *state;
+        unsigned n = 0, ends = 0;
+
+        assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
+        for (unsigned i = 0; i < 200 * 10; i++) {
+                uint64_t since = i * UINT64_C(5000);
+
+                assert_int_equal(events_request(fixture->events, TRIGGER_LIBVIRT), 0);
+                clock_usec += 5000;
+                /* The timers' clock is an hour ahead: what is set is due, so only at its time. */
+                if ((since + 5000) % EVENTS_GUEST_GAP_USEC == 0) {
+                        run_what_is_due(fixture);
+                        ends++;
+                }
+                n = fixture->n_decisions;
+        }
+        assert_int_equal(ends, 10);
+        assert_true(n >= ends && n <= 2 * ends);
 }
 
 /* Signals before the loop began are waiting for it; a thousand of them are few decisions. */
@@ -277,6 +355,9 @@ int main(void)
                 WITH_EVENTS(test_interval_ahead),
                 WITH_EVENTS(test_burst),
                 WITH_EVENTS(test_gap),
+                WITH_EVENTS(test_guest_burst),
+                WITH_EVENTS(test_bursts_apart),
+                WITH_EVENTS(test_guest_storm),
                 WITH_EVENTS(test_signals),
                 WITH_EVENTS(test_quiet),
                 WITH_EVENTS(test_failing_decision),
