@@ -12,7 +12,7 @@
 #include <syslog.h>
 
 enum journal_target {
-        JOURNAL_STDERR,   /* lines for people */
+        JOURNAL_STDERR,   /* lines for people, without those of LOG_DEBUG */
         JOURNAL_JOURNALD, /* structured, to systemd-journald; to syslog where it is not there */
         JOURNAL_NONE,     /* nowhere: tests */
 };
@@ -24,6 +24,7 @@ enum journal_message {
         JOURNAL_CHANGED, /* a decision changed what KSM does */
         JOURNAL_FOREIGN, /* somebody else wrote a knob */
         JOURNAL_STOPPED, /* the daemon ends; says what it leaves behind */
+        JOURNAL_GUEST,   /* a guest came or went, or cannot be merged */
         JOURNAL_MESSAGE_COUNT,
 };
 
@@ -31,6 +32,7 @@ enum journal_message {
 struct journal_field {
         const char *name;
         int64_t value;
+        const char *text; /* NULL, or what the field is instead of @value */
 };
 
 /* Where entries go from now on. */

@@ -88,11 +88,25 @@ int ksm_parse(enum ksm_attribute attribute, const char *text, int64_t *ret_value
  */
 int ksm_sample(const struct sysroot *root, struct ksm_sample *ret_sample);
 
+/*
+ * For who samples many times a second: keeps the files open (some 15 descriptors), which makes a
+ * sample several times cheaper. @root must outlive it. The attributes that this kernel lacks are
+ * remembered. Return: 0; -ENOMEM.
+ */
+struct ksm_reader;
+int ksm_reader_new(struct ksm_reader **ret_reader, const struct sysroot *root);
+struct ksm_reader *ksm_reader_free(struct ksm_reader *reader);
+
+/* As ksm_sample(), with ksmd_cpu_nsec (SAMPLE_ABSENT where it cannot be seen). */
+struct ksmd;
+int ksm_reader_sample(struct ksm_reader *reader, struct ksmd *ksmd, struct ksm_sample *ret_sample);
+
 /* The knobs that a decision sets. */
 struct ksm_knobs {
         int64_t run;
         int64_t pages_to_scan;
         int64_t sleep_millisecs;
+        int64_t smart_scan; /* 0, 1; SAMPLE_ABSENT where this kernel has none */
 };
 
 /* What ksm_apply() did. */
@@ -104,9 +118,9 @@ struct ksm_applied {
 
 /*
  * Brings the knobs from @now (what the kernel reads) to @want, in the original's order:
- * pages_to_scan, sleep_millisecs, run. Writes only what differs. If a write fails, what was
- * written before is put back, last first. @ret_applied is always filled.
- * Return: 0 or the error of the write that failed.
+ * smart_scan, pages_to_scan, sleep_millisecs, run. Writes only what differs. If a write fails, what
+ * was written before is put back, last first. @ret_applied is always filled. Return: 0 or the error
+ * of the write that failed.
  */
 int ksm_apply(const struct sysroot *root, const struct ksm_knobs *now, const struct ksm_knobs *want,
               struct ksm_applied *ret_applied);

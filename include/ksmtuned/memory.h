@@ -17,6 +17,12 @@ int memory_parse(const char *text, struct memory_sample *ret_memory);
 /* Return: 0; -EBADMSG as above; what reading the file said. */
 int memory_read(const struct sysroot *root, struct memory_sample *ret_memory);
 
+/*
+ * One line of /proc/meminfo's text, by its name.
+ * Return: 0; -ENOENT where there is no such line; -EBADMSG.
+ */
+int memory_field(const char *text, const char *name, int64_t *ret_kb);
+
 /* Parses the text of a /proc/pressure file. Return: 0; -EBADMSG. "full" may be missing. */
 int pressure_parse(const char *text, struct pressure_sample *ret_pressure);
 
@@ -26,6 +32,15 @@ int pressure_parse(const char *text, struct pressure_sample *ret_pressure);
  * PRESSURE_ABSENT to say so.
  */
 int pressure_read(const struct sysroot *root, struct pressure_sample *ret_pressure);
+
+/*
+ * Asks the kernel to tell when tasks stall for memory for more than @stall_usec of a window of
+ * @window_usec (some tasks, not all). Without CAP_SYS_RESOURCE the window must be a multiple of 2
+ * s. The descriptor, the caller's, has EPOLLPRI once in a window while that holds. poll(2) it.
+ * Return: the descriptor; -EOPNOTSUPP without PSI, and on a made-up root; -EINVAL for a window that
+ * the kernel does not take; other errors of opening.
+ */
+int pressure_watch(const struct sysroot *root, uint64_t stall_usec, uint64_t window_usec);
 
 #define PRESSURE_LINE_ABSENT                                               \
         {                                                                  \

@@ -6,24 +6,28 @@
  * decision out; no clock, no I/O, no logging, so that a replay is a loop around it.
  */
 
+#include "ksmtuned/adaptive.h"
 #include "ksmtuned/classic.h"
 #include "ksmtuned/decision.h"
 #include "ksmtuned/sample.h"
 
 enum policy_kind {
         POLICY_CLASSIC,
+        POLICY_ADAPTIVE,
 };
 
 struct policy_settings {
         enum policy_kind kind;
         struct classic_params classic;
+        struct adaptive_params adaptive;
 };
 
 struct policy_state {
         struct classic_state classic;
+        struct adaptive_state adaptive;
 };
 
-/* "classic" */
+/* "classic", "adaptive" */
 const char *policy_name(enum policy_kind kind);
 
 /*

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "ksmtuned/sysroot.h"
+
 /* TASK_COMM_LEN of the kernel: 15 characters and a NUL. */
 #define PROCESS_COMM_SIZE 16
 
@@ -26,3 +28,7 @@ struct process_stat {
  * Return: 0; -EBADMSG if a field is missing, no number, or out of its range.
  */
 int process_stat_parse(const char *text, struct process_stat *ret_stat);
+
+/* Reads a process's. Return: 0; -ESRCH where there is none of that PID; -EBADMSG; what reading
+ * said. */
+int process_stat_read(const struct sysroot *root, pid_t pid, struct process_stat *ret_stat);

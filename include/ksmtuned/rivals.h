@@ -3,6 +3,7 @@
 
 /* Other programs that write the KSM knobs, to name them when a knob changes under our hands. */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -11,6 +12,7 @@
 struct rival {
         const char *name; /* in words: "tuned", "oVirt MOM", … */
         pid_t pid;        /* 0 for the kernel's own advisor */
+        bool on_request;  /* writes them only where an administrator told it to */
 };
 
 /*

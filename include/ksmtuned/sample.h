@@ -8,6 +8,7 @@
  * SAMPLE_ABSENT stands for "not on this kernel" or "cannot be read".
  */
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SAMPLE_ABSENT INT64_C(-1)
@@ -20,6 +21,7 @@ struct memory_sample {
         int64_t cached_kb;    /* Cached; 0 where there is no such line */
         int64_t available_kb; /* MemAvailable, since Linux 3.14 */
         int64_t swap_free_kb; /* SwapFree */
+        int64_t anon_kb;      /* AnonPages, since Linux 2.6.18 */
 };
 
 /* /proc/pressure/memory, since Linux 4.20, where it is compiled in and switched on. */
@@ -60,6 +62,17 @@ struct ksm_sample {
         int64_t ksm_zero_pages; /* since 6.6 */
         int64_t page_bytes;     /* size of a page, always present */
         int64_t ksmd_cpu_nsec;  /* CPU time of ksmd since boot */
+        int64_t pages_scanned;  /* pages looked at since boot, without those skipped; since 6.6 */
+        int64_t pages_skipped;  /* pages passed over by smart_scan since boot; since 6.7 */
+        int64_t smart_scan;     /* 0, 1; since 6.7 */
+};
+
+/* What happened since the last sample. Whoever fills in the sample sets and clears them. */
+enum {
+        EVENT_GUEST_STARTED = 1 << 0,
+        EVENT_GUEST_ENDED = 1 << 1,
+        EVENT_PRESSURE = 1 << 2, /* a trigger of /proc/pressure/memory */
+        EVENT_ASKED = 1 << 3,    /* somebody wants a pass now: SIGUSR1 */
 };
 
 struct sample {
@@ -67,6 +80,7 @@ struct sample {
         struct guests_sample guests;
         struct ksm_sample ksm;
         struct pressure_sample pressure;
+        unsigned events; /* EVENT_* */
 };
 
 /*
@@ -74,6 +88,12 @@ struct sample {
  * Documentation/admin-guide/mm/ksm.rst counts them. 0 where the kernel tells nothing.
  */
 int64_t ksm_saved_bytes(const struct ksm_sample *ksm);
+
+/*
+ * Whether all that is merged fits into memory once unmerged: @available_kb (MemAvailable; swap does
+ * not count) above 1.1 × the saved. An unknown available_kb (SAMPLE_ABSENT) does not fit.
+ */
+bool ksm_unmerge_fits(int64_t available_kb, int64_t saved_bytes);
 
 /* MemFree + Buffers + Cached, saturating: what the classic policy takes for free memory. */
 int64_t memory_reclaimable_kb(const struct memory_sample *memory);

@@ -15,6 +15,9 @@
 #define SETTINGS_DROPIN_PATH "/etc/ksmtuned.conf.d"
 #define SETTINGS_MAX_BYTES   (1024 * 1024)
 
+/* 64 MiB. Below this a KSM_THRES_CONST means nothing on a host of today: MB were probably meant. */
+#define THRES_CONST_KB_LOW INT64_C(65536)
+
 enum stop_action {
         STOP_ACTION_KEEP,    /* leave the knobs as they are */
         STOP_ACTION_STOP,    /* run=0 */
@@ -27,6 +30,9 @@ struct settings {
         bool debug;                     /* DEBUG set and not 0 */
         char *log_file;                 /* LOGFILE; "" means standard error */
         char *pid_file;                 /* PIDFILE; "" means none */
+        char *libvirt_uri;              /* KSM_LIBVIRT_URI; "" means no libvirt */
+        char *metrics_file;             /* KSM_METRICS_FILE; "" means none */
+        int64_t metrics_guests;         /* KSM_METRICS_GUESTS: how many are told one by one */
         char **vm_match;                /* KSM_VM_MATCH, ends with NULL */
         enum guest_metric ps_metric;    /* KSM_PS_METRIC */
         enum stop_action stop_action;   /* KSM_STOP_ACTION */
@@ -65,3 +71,11 @@ int settings_load(struct settings **ret_settings, const struct sysroot *root, co
 /* "keep", "stop", "unmerge" and "rss", "pss", "vsz" */
 const char *stop_action_name(enum stop_action action);
 const char *guest_metric_name(enum guest_metric metric);
+
+/*
+ * A time span as KSM_MONITOR_INTERVAL takes it, "10", "0.5", "2m", from SETTINGS_INTERVAL_MIN_USEC
+ * to SETTINGS_INTERVAL_MAX_USEC. Return: 0; -EBADMSG if it is none; -ERANGE; -ENOMEM.
+ */
+#define SETTINGS_INTERVAL_MIN_USEC UINT64_C(100000)
+#define SETTINGS_INTERVAL_MAX_USEC (UINT64_C(86400) * 1000000)
+int settings_interval(const char *text, uint64_t *ret_usec);

@@ -11,10 +11,6 @@
 #include "ksmtuned/reader.h"
 #include "problems.h"
 
-/* 64 MiB. Below this a KSM_THRES_CONST means nothing on a host of today, so MB were probably meant.
- */
-#define CONST_KB_LOW INT64_C(65536)
-
 /* A file that is all rubbish must not become a list without end. */
 static int draft_problem(struct draft *draft, bool is_error, unsigned line, const char *text)
 {
@@ -180,7 +176,7 @@ static int check_threshold(struct draft *draft, const struct classic_params *par
         if (r < 0)
                 return r;
 
-        if (params->thres_const_kb > 0 && params->thres_const_kb < CONST_KB_LOW &&
+        if (params->thres_const_kb > 0 && params->thres_const_kb < THRES_CONST_KB_LOW &&
             params->thres_const_kb != (struct classic_params)CLASSIC_PARAMS_DEFAULT.thres_const_kb)
                 r = warn(draft, KEY_THRES_CONST,
                          "%" PRId64 " counts in kB; if MB are meant, write %" PRId64,
@@ -230,6 +226,20 @@ static int check_match(struct draft *draft, char *const *globs)
         return 0;
 }
 
+/* The node exporter passes over all other files of its folder, and says nothing. */
+static int check_metrics(struct draft *draft, const char *path)
+{
+        static const char suffix[] = ".prom";
+        size_t len = strlen(path);
+        char shown[EXCERPT_SIZE];
+
+        if (len == 0 || (len >= strlen(suffix) && strcmp(path + len - strlen(suffix), suffix) == 0))
+                return 0;
+        return warn(draft, KEY_METRICS_FILE,
+                    "'%s' does not end in .prom, and the node exporter reads no other files",
+                    excerpt(shown, path, len));
+}
+
 /* Stable, and quick where there is hardly anything to do, as is the case here. */
 static void sort_problems(struct settings_problem *list, size_t n)
 {
@@ -260,6 +270,8 @@ int draft_finish(struct draft *draft)
                         r = check_threshold(draft, &settings->policy.classic);
                 if (r >= 0)
                         r = check_match(draft, settings->vm_match);
+                if (r >= 0)
+                        r = check_metrics(draft, settings->metrics_file);
                 if (r < 0)
                         return r;
         }

@@ -8,11 +8,17 @@
 #include "excerpt.h"
 #include "keys.h"
 #include "ksmtuned/cleanup.h"
+#include "ksmtuned/nearest.h"
 #include "values.h"
 
 #define USEC_PER_SEC INT64_C(1000000)
 #define USEC_PER_DAY (USEC_PER_SEC * 24 * 60 * 60)
 #define KB_PER_PIB   (INT64_C(1) << 40)
+
+/* The folder that Debian's node exporter looks into. */
+#define METRICS_FILE_EXAMPLE "/var/lib/prometheus/node-exporter/ksmtuned.prom"
+/* As many as the file of metrics has room for, if their names are short. */
+#define METRICS_GUESTS_MAX INT64_C(500)
 
 /* pages_to_scan and sleep_millisecs are unsigned 32-bit numbers in the kernel. */
 #define KNOB_MAX INT64_C(4294967295)
@@ -22,6 +28,12 @@
                 .name = (name_), .default_text = (default_), .type = KEY_TYPE_INTEGER,      \
                 .offset = offsetof(struct settings, member_), .min = (min_), .max = (max_), \
                 .unit = (unit_),                                                            \
+        }
+#define DECIMAL(name_, default_, member_, scale_, min_, max_, unit_)                            \
+        {                                                                                       \
+                .name = (name_), .default_text = (default_), .type = KEY_TYPE_DECIMAL,          \
+                .offset = offsetof(struct settings, member_), .scale = (scale_), .min = (min_), \
+                .max = (max_), .unit = (unit_),                                                 \
         }
 #define OTHER(name_, default_, type_, member_)                                \
         {                                                                     \
@@ -57,13 +69,24 @@ const struct key_info key_infos[KEY_COUNT] = {
         [KEY_LOGFILE] = OTHER("LOGFILE", "/var/log/ksmtuned", KEY_TYPE_PATH, log_file),
         [KEY_PIDFILE] = OTHER("PIDFILE", "/run/ksmtune.pid", KEY_TYPE_PATH, pid_file),
         [KEY_POLICY] = OTHER("KSM_POLICY", "classic", KEY_TYPE_CHOICE, policy.kind),
+        [KEY_CPU_MAX] =
+                INTEGER("KSM_CPU_MAX", "100", policy.adaptive.cpu_max, 1, 100, "% of a CPU"),
+        [KEY_CPU_BUDGET] =
+                DECIMAL("KSM_CPU_BUDGET", "2", policy.adaptive.cpu_budget_milli, 1000, 10, 100000, "% of a CPU"),
+        [KEY_MEMORY_PRICE] =
+                DECIMAL("KSM_MEMORY_PRICE", "0.125", policy.adaptive.memory_price_micro, 1000000, 1000, INT64_C(1000000000), "CPU seconds"),
         [KEY_VM_MATCH] = OTHER("KSM_VM_MATCH", VM_MATCH_DEFAULT, KEY_TYPE_WORDS, vm_match),
         [KEY_PS_METRIC] = OTHER("KSM_PS_METRIC", "rss", KEY_TYPE_CHOICE, ps_metric),
+        [KEY_LIBVIRT_URI] = OTHER("KSM_LIBVIRT_URI", "qemu:///system", KEY_TYPE_URI, libvirt_uri),
         [KEY_STOP_ACTION] = OTHER("KSM_STOP_ACTION", "keep", KEY_TYPE_CHOICE, stop_action),
+        [KEY_METRICS_FILE] = OTHER("KSM_METRICS_FILE", "", KEY_TYPE_PATH, metrics_file),
+        [KEY_METRICS_GUESTS] =
+                INTEGER("KSM_METRICS_GUESTS", "50", metrics_guests, 0, METRICS_GUESTS_MAX, NULL),
 };
 /* clang-format on */
 
-static const char *const policies[] = {[POLICY_CLASSIC] = "classic", NULL};
+static const char *const policies[] = {
+        [POLICY_CLASSIC] = "classic", [POLICY_ADAPTIVE] = "adaptive", NULL};
 static const char *const stop_actions[] = {[STOP_ACTION_KEEP] = "keep",
                                            [STOP_ACTION_STOP] = "stop",
                                            [STOP_ACTION_UNMERGE] = "unmerge",
@@ -100,6 +123,16 @@ enum key key_find(const char *name)
         return KEY_COUNT;
 }
 
+static const char *key_name(size_t index)
+{
+        return key_infos[index].name;
+}
+
+enum key key_nearest(const char *name)
+{
+        return (enum key)nearest_word(name, key_name, KEY_COUNT);
+}
+
 __attribute__((format(printf, 5, 6))) static int refuse(enum key key, const char *value, char *text,
                                                         size_t size, const char *format, ...)
 {
@@ -126,6 +159,36 @@ static int set_integer(enum key key, int64_t *member, const char *value, char *t
                       "not a whole number from %" PRId64 " to %" PRId64 "%s%s%s", info->min,
                       info->max, info->unit ? " (" : "", info->unit ? info->unit : "",
                       info->unit ? ")" : "");
+}
+
+/* A number of parts as it would stand in the file. */
+static const char *show_parts(char *buf, size_t size, int64_t parts, int64_t scale)
+{
+        int n = snprintf(buf, size, "%" PRId64, parts / scale);
+
+        parts %= scale;
+        if (parts > 0 && n > 0 && (size_t)n + 1 < size)
+                buf[n++] = '.';
+        for (; parts > 0 && (size_t)n + 1 < size; parts %= scale) {
+                scale /= 10;
+                buf[n++] = (char)('0' + parts / scale);
+        }
+        buf[n] = '\0';
+        return buf;
+}
+
+static int set_decimal(enum key key, int64_t *member, const char *value, char *text, size_t size)
+{
+        const struct key_info *info = &key_infos[key];
+        char min[32], max[32];
+
+        if (value_decimal(value, info->scale, info->min, info->max, member) == 0)
+                return 0;
+
+        return refuse(key, value, text, size, "not a number from %s to %s (%s), such as %s",
+                      show_parts(min, sizeof(min), info->min, info->scale),
+                      show_parts(max, sizeof(max), info->max, info->scale), info->unit,
+                      info->default_text);
 }
 
 static int set_interval(enum key key, uint64_t *member, const char *value, char *text, size_t size)
@@ -158,11 +221,31 @@ static int set_path(enum key key, char **member, const char *value, char *text, 
         if (r == -EBADMSG)
                 return refuse(key, value, text, size,
                               "not the absolute path of a file, such as %s, nor empty",
-                              key_infos[key].default_text);
+                              *key_infos[key].default_text ? key_infos[key].default_text
+                                                           : METRICS_FILE_EXAMPLE);
         if (r < 0)
                 return r;
         free(*member);
         *member = path;
+
+        return 0;
+}
+
+/* libvirt alone knows which URIs it has a driver for; what is none at all is refused here. */
+static int set_uri(enum key key, char **member, const char *value, char *text, size_t size)
+{
+        char *uri;
+        int r;
+
+        r = value_uri(value, &uri);
+        if (r == -EBADMSG)
+                return refuse(key, value, text, size,
+                              "not a libvirt URI, such as %s, nor empty for no libvirt",
+                              key_infos[key].default_text);
+        if (r < 0)
+                return r;
+        free(*member);
+        *member = uri;
 
         return 0;
 }
@@ -195,7 +278,8 @@ static int set_choice(enum key key, struct settings *settings, const char *value
         case KEY_POLICY:
                 i = value_choice(value, policies);
                 if (i < 0)
-                        return refuse(key, value, text, size, "not a policy: %s", policies[0]);
+                        return refuse(key, value, text, size, "none of %s and %s", policies[0],
+                                      policies[1]);
                 settings->policy.kind = (enum policy_kind)i;
                 return 0;
         case KEY_PS_METRIC:
@@ -222,18 +306,23 @@ int key_set(enum key key, struct settings *settings, const char *value, char *te
         const struct key_info *info = &key_infos[key];
         void *member = (char *)settings + info->offset;
 
-        if (!*value && info->type != KEY_TYPE_FLAG && info->type != KEY_TYPE_PATH)
+        if (!*value && info->type != KEY_TYPE_FLAG && info->type != KEY_TYPE_PATH &&
+            info->type != KEY_TYPE_URI)
                 value = info->default_text;
 
         switch (info->type) {
         case KEY_TYPE_INTEGER:
                 return set_integer(key, member, value, text, size);
+        case KEY_TYPE_DECIMAL:
+                return set_decimal(key, member, value, text, size);
         case KEY_TYPE_INTERVAL:
                 return set_interval(key, member, value, text, size);
         case KEY_TYPE_FLAG:
                 return set_flag(member, value);
         case KEY_TYPE_PATH:
                 return set_path(key, member, value, text, size);
+        case KEY_TYPE_URI:
+                return set_uri(key, member, value, text, size);
         case KEY_TYPE_WORDS:
                 return set_words(key, member, value, text, size);
         case KEY_TYPE_CHOICE:

@@ -21,17 +21,25 @@ enum key {
         KEY_LOGFILE,
         KEY_PIDFILE,
         KEY_POLICY,
+        KEY_CPU_MAX,
+        KEY_CPU_BUDGET,
+        KEY_MEMORY_PRICE,
         KEY_VM_MATCH,
         KEY_PS_METRIC,
         KEY_STOP_ACTION,
+        KEY_LIBVIRT_URI,
+        KEY_METRICS_FILE,
+        KEY_METRICS_GUESTS,
         KEY_COUNT,
 };
 
 enum key_type {
         KEY_TYPE_INTEGER,
+        KEY_TYPE_DECIMAL,
         KEY_TYPE_INTERVAL,
         KEY_TYPE_FLAG,
         KEY_TYPE_PATH,
+        KEY_TYPE_URI,
         KEY_TYPE_WORDS,
         KEY_TYPE_CHOICE,
 };
@@ -41,7 +49,8 @@ struct key_info {
         const char *default_text; /* as it would stand in the file */
         enum key_type type;
         size_t offset;    /* of the member of struct settings */
-        int64_t min, max; /* of numbers; of intervals in µs */
+        int64_t min, max; /* of numbers; of intervals in µs; of decimals in parts */
+        int64_t scale;    /* of decimals: how many parts make 1 */
         const char *unit; /* of numbers; NULL where they count something */
 };
 
@@ -55,7 +64,7 @@ enum key key_nearest(const char *name);
 
 /*
  * Sets a key. An empty @value stands for the default; but DEBUG is off then, LOGFILE standard
- * error and PIDFILE none. Where the value is bad, @text says what would be accepted.
- * Return: 0; -EBADMSG; -ENOMEM.
+ * error, PIDFILE and KSM_METRICS_FILE none, and KSM_LIBVIRT_URI no libvirt. Where the value is bad,
+ * @text says what would be accepted. Return: 0; -EBADMSG; -ENOMEM.
  */
 int key_set(enum key key, struct settings *settings, const char *value, char *text, size_t size);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ksmtuned/nearest.h"
+
 #include <stdbool.h>
 #include <string.h>
-
-#include "keys.h"
-#include "ksmtuned/reader.h"
 
 #define DISTANCE_MAX 3
 
@@ -20,11 +19,11 @@ static int upper(char c)
 
 /*
  * How many characters to add, remove, replace, or swap with their neighbour to get from @a to @b.
- * (Optimal string alignment, row by row.) Both are at most READER_KEY_MAX long.
+ * (Optimal string alignment, row by row.) Both are at most NEAREST_MAX long.
  */
 static unsigned distance(const char *a, const char *b)
 {
-        unsigned rows[3][READER_KEY_MAX + 1];
+        unsigned rows[3][NEAREST_MAX + 1];
         unsigned *before = rows[0], *above = rows[1], *row = rows[2];
         size_t n = strlen(b);
 
@@ -51,22 +50,21 @@ static unsigned distance(const char *a, const char *b)
         return row[n];
 }
 
-enum key key_nearest(const char *name)
+size_t nearest_word(const char *word, const char *(*words)(size_t index), size_t n)
 {
-        size_t least = DISTANCE_MAX + 1;
-        enum key nearest = KEY_COUNT;
-        size_t len = strlen(name);
+        unsigned least = DISTANCE_MAX + 1;
+        size_t len = strlen(word), nearest = n;
 
-        if (len > READER_KEY_MAX)
-                return KEY_COUNT;
+        if (len > NEAREST_MAX)
+                return n;
 
-        for (int key = 0; key < KEY_COUNT; key++) {
-                size_t d = distance(name, key_infos[key].name);
+        for (size_t i = 0; i < n; i++) {
+                unsigned d = distance(word, words(i));
 
                 /* A short word is near to every other short word. */
-                if (d < least && 2 * d <= len) {
+                if (d < least && 2 * (size_t)d <= len) {
                         least = d;
-                        nearest = (enum key)key;
+                        nearest = i;
                 }
         }
 

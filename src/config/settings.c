@@ -9,6 +9,7 @@
 #include "keys.h"
 #include "ksmtuned/cleanup.h"
 #include "ksmtuned/settings.h"
+#include "values.h"
 
 #define DROPIN_SUFFIX ".conf"
 
@@ -56,6 +57,8 @@ struct settings *settings_free(struct settings *settings)
         free(settings->vm_match);
         free(settings->log_file);
         free(settings->pid_file);
+        free(settings->libvirt_uri);
+        free(settings->metrics_file);
         free(settings);
 
         return NULL;
@@ -261,4 +264,10 @@ int settings_load(struct settings **ret_settings, const struct sysroot *root, co
 
         *ret_settings = TAKE_PTR(settings);
         return 0;
+}
+
+int settings_interval(const char *text, uint64_t *ret_usec)
+{
+        return value_interval(text, SETTINGS_INTERVAL_MIN_USEC, SETTINGS_INTERVAL_MAX_USEC,
+                              ret_usec);
 }

@@ -10,6 +10,7 @@
 
 #define BLANKS          " \t"
 #define BLANKS_OR_COMMA " \t,"
+#define DIGITS          "0123456789"
 
 int value_integer(const char *text, int64_t min, int64_t max, int64_t *ret_value)
 {
@@ -29,6 +30,32 @@ int value_integer(const char *text, int64_t min, int64_t max, int64_t *ret_value
                 return -EBADMSG;
 
         *ret_value = value;
+        return 0;
+}
+
+int value_decimal(const char *text, int64_t scale, int64_t min, int64_t max, int64_t *ret_parts)
+{
+        const char *p = text + strspn(text, BLANKS);
+        size_t whole = strspn(p, DIGITS),
+               fraction = p[whole] == '.' ? strspn(p + whole + 1, DIGITS) : 0;
+        int64_t parts = 0;
+
+        if (whole + fraction == 0)
+                return -EBADMSG;
+        for (size_t i = 0; i < whole; i++)
+                if (__builtin_mul_overflow(parts, INT64_C(10), &parts) ||
+                    __builtin_add_overflow(parts, (p[i] - '0') * scale, &parts))
+                        return -EBADMSG;
+        for (size_t i = 1; i <= fraction; i++) {
+                scale /= 10;
+                if (__builtin_add_overflow(parts, (p[whole + i] - '0') * scale, &parts))
+                        return -EBADMSG;
+        }
+        p += whole + (p[whole] == '.' ? 1 + fraction : 0);
+        if (p[strspn(p, BLANKS)] != '\0' || parts < min || parts > max)
+                return -EBADMSG;
+
+        *ret_parts = parts;
         return 0;
 }
 
@@ -130,6 +157,20 @@ int value_path(const char *text, char **ret_path)
                 return -ENOMEM;
 
         *ret_path = path;
+        return 0;
+}
+
+int value_uri(const char *text, char **ret_uri)
+{
+        char *uri;
+
+        if (*text && (!strstr(text, "://") || strpbrk(text, " \t\r\n")))
+                return -EBADMSG;
+        uri = strdup(text);
+        if (!uri)
+                return -ENOMEM;
+
+        *ret_uri = uri;
         return 0;
 }
 

@@ -12,6 +12,13 @@
 int value_integer(const char *text, int64_t min, int64_t max, int64_t *ret_value);
 
 /*
+ * A decimal number with an optional fraction and blanks around it, as a whole number of parts of
+ * which one is @scale; what is smaller than a part is cut off. No sign, no exponent.
+ * Return: 0; -EBADMSG if it is none, or not from @min to @max parts.
+ */
+int value_decimal(const char *text, int64_t scale, int64_t min, int64_t max, int64_t *ret_parts);
+
+/*
  * What sleep(1) takes: decimal numbers with an optional fraction, each with an optional suffix
  * s, m, h or d, several of them separated by blanks; their sum.
  * Return: 0; -EBADMSG if it is none; -ERANGE if it is not from @min_usec to @max_usec.
@@ -29,6 +36,9 @@ int value_words(const char *text, char ***ret_words);
  * Return: 0; -EBADMSG if it is none, or by its last '/' a folder's; -ENOMEM.
  */
 int value_path(const char *text, char **ret_path);
+
+/* What may be a URI, SCHEME://…, or nothing; in a new string. Return: 0; -EBADMSG; -ENOMEM. */
+int value_uri(const char *text, char **ret_uri);
 
 /*
  * One of @choices (ends with NULL), with blanks around it. Return: its index; -EBADMSG.

@@ -16,6 +16,15 @@ enum {
         CTL_SUCCESS = 0,
         CTL_FAILURE = 1,
         CTL_USAGE = 2, /* wrong options of a verb; without a verb the original's contract wants 1 */
+        /* doctor's */
+        CTL_ADVICE = 1,
+        CTL_TROUBLE = 2,
+        /* unmerge's: begun, and not all was done */
+        CTL_UNFINISHED = 3,
+        /* exec's, as env(1) has them */
+        CTL_EXEC_FAILURE = 125,
+        CTL_EXEC_DENIED = 126,
+        CTL_EXEC_NOT_FOUND = 127,
 };
 
 struct ctl_verb {
@@ -41,4 +50,12 @@ int ctl_flush(void);
 
 int ctl_start(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
 int ctl_stop(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
+int ctl_doctor(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
 int ctl_status(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
+int ctl_guests(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
+int ctl_watch(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
+int ctl_record(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
+int ctl_replay(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
+int ctl_retune(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
+int ctl_unmerge(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
+int ctl_exec(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);

@@ -52,6 +52,12 @@ void json_text(struct json_object *object, const char *key, const char *text)
         make_printable(field->value);
 }
 
+void json_text_or_null(struct json_object *object, const char *key, const char *text)
+{
+        json_text(object, key, text);
+        object->fields[object->n - 1].is_null = *text == '\0';
+}
+
 void json_hundredths(struct json_object *object, const char *key, int64_t hundredths)
 {
         struct json_field *field = add_field(object, key, false);
@@ -79,7 +85,7 @@ static int add_columns(struct libscols_table *table, const struct json_object *o
         return 0;
 }
 
-static int add_line(struct libscols_table *table, const struct json_object *object)
+int json_array_add(struct libscols_table *table, const struct json_object *object)
 {
         struct libscols_line *line = scols_table_new_line(table, NULL);
         int r = line ? 0 : -ENOMEM;
@@ -90,8 +96,8 @@ static int add_line(struct libscols_table *table, const struct json_object *obje
         return r;
 }
 
-int json_array_new(struct libscols_table **ret_table, const char *name,
-                   const struct json_object *objects, size_t n)
+int json_array_begin(struct libscols_table **ret_table, const char *name,
+                     const struct json_object *like)
 {
         CLEANUP_TABLE struct libscols_table *table = scols_new_table();
         int r;
@@ -101,11 +107,24 @@ int json_array_new(struct libscols_table **ret_table, const char *name,
         r = scols_table_enable_json(table, 1);
         if (r == 0)
                 r = scols_table_set_name(table, name);
+        /* Without a column libsmartcols would print nothing. */
         if (r == 0)
-                r = n > 0 ? add_columns(table, &objects[0])
-                          : (scols_table_new_column(table, "none", 0, 0) ? 0 : -ENOMEM);
+                r = like ? add_columns(table, like)
+                         : (scols_table_new_column(table, "none", 0, 0) ? 0 : -ENOMEM);
+        if (r < 0)
+                return r;
+        *ret_table = TAKE_PTR(table);
+        return 0;
+}
+
+int json_array_new(struct libscols_table **ret_table, const char *name,
+                   const struct json_object *objects, size_t n)
+{
+        CLEANUP_TABLE struct libscols_table *table = NULL;
+        int r = json_array_begin(&table, name, n > 0 ? &objects[0] : NULL);
+
         for (size_t i = 0; r == 0 && i < n; i++)
-                r = add_line(table, &objects[i]);
+                r = json_array_add(table, &objects[i]);
         if (r < 0)
                 return r;
         *ret_table = TAKE_PTR(table);

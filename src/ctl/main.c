@@ -12,14 +12,37 @@
 #include "ctl.h"
 #include "ksmtuned-config.h"
 #include "ksmtuned/cleanup.h"
+#include "ksmtuned/nearest.h"
 
 static const struct ctl_verb verbs[] = {
         {"start", "", "let ksmd merge equal pages", ctl_start},
         {"stop", "", "stop ksmd; what is merged stays merged", ctl_stop},
-        {"status", "[-b|--bytes] [-j|--json]", "show what KSM does and what it saves", ctl_status},
+        {"status", "[-b|--bytes] [-j|--json] [-v|--verbose]",
+         "show what KSM does and what it saves", ctl_status},
+        {"guests", "[-a|--all] [-b|--bytes] [-j|--json] [-r|--reverse] [--scan] [-s|--sort COLUMN]",
+         "show who shares memory, how much, and who cannot", ctl_guests},
+        {"watch", "[-i|--interval TIME] [-n|--count N] [-l|--log] [-c|--config FILE]",
+         "show live what KSM does; --log prints a line for each change", ctl_watch},
+        {"doctor",
+         "[-v|--verbose] [-j|--json] [-c|--config FILE] [--check ID]... [--skip ID]... [--list]",
+         "look for what keeps KSM from working well", ctl_doctor},
+        {"retune", "[--no-wait]", "make ksmtuned decide now, and show what it decides", ctl_retune},
+        {"unmerge", "[-n|--dry-run] [-f|--force] [-j|--json]",
+         "undo all sharing, if memory has room for it", ctl_unmerge},
+        {"exec", "[--] COMMAND [ARGUMENT...]", "run a command whose memory may be merged",
+         ctl_exec},
+        {"record",
+         "[-i|--interval TIME] [-n|--count N] [-f|--format tsv|jsonl] [-j|--json] [-o|--output "
+         "FILE] [-c|--config FILE]",
+         "write a sample of the host each 10 s, for replay or a plot", ctl_record},
+        {"replay",
+         "[-c|--config FILE]... [-a|--at interval|sample|daemon] [-d|--decisions] [-j|--json] FILE",
+         "what configurations would have done over a recording", ctl_replay},
 };
 
 #define N_VERBS (sizeof(verbs) / sizeof(verbs[0]))
+
+#define USAGE_WIDTH 80
 
 static void print_usage(FILE *stream)
 {
@@ -27,21 +50,50 @@ static void print_usage(FILE *stream)
                         "       ksmctl --help | --version\n\n");
         for (size_t i = 0; i < N_VERBS; i++)
                 fprintf(stream, "  %-8s %s\n", verbs[i].name, verbs[i].summary);
-        fprintf(stream, "\nksmctl VERB --help tells the options of a verb; ksmctl(8) tells all.\n");
+        fprintf(stream, "\n"
+                        "ksmctl VERB --help tells the options of a verb; ksmctl(8) tells all.\n"
+                        "Exit status: 0 done, 1 failed, 2 wrong options; more in ksmctl(8).\n");
+}
+
+/* The end of the option, operand or "[-o|--option ARGUMENT]" that @text begins with. */
+static const char *end_of_option(const char *text)
+{
+        unsigned depth = 0;
+
+        for (; *text && (*text != ' ' || depth > 0); text++)
+                if (*text == '[')
+                        depth++;
+                else if (*text == ']' && depth > 0)
+                        depth--;
+        return text;
+}
+
+/* In lines of 80 columns. The completion for bash reads this. */
+static void print_verb_usage(FILE *stream, const struct ctl_verb *verb)
+{
+        int indent = fprintf(stream, "usage: ksmctl [--root DIR] %s", verb->name), column;
+
+        column = indent + fprintf(stream, " [-h|--help]");
+        for (const char *option = verb->options, *end; *option; option = end + (*end == ' ')) {
+                end = end_of_option(option);
+                if (column + (end - option) + 1 > USAGE_WIDTH)
+                        column = fprintf(stream, "\n%*s", indent, "") - 1;
+                column += fprintf(stream, " %.*s", (int)(end - option), option);
+        }
+        (void)fputc('\n', stream);
 }
 
 int ctl_verb_help(const struct ctl_verb *verb)
 {
-        printf("usage: ksmctl [--root DIR] %s%s%s [-h|--help]\n\n  %s\n", verb->name,
-               *verb->options ? " " : "", verb->options, verb->summary);
+        print_verb_usage(stdout, verb);
+        printf("\n  %s\n", verb->summary);
         return ctl_flush();
 }
 
 int ctl_verb_misuse(const struct ctl_verb *verb, const char *argument)
 {
         warnx("%s: what is '%s'?", verb->name, argument);
-        fprintf(stderr, "usage: ksmctl [--root DIR] %s%s%s [-h|--help]\n", verb->name,
-                *verb->options ? " " : "", verb->options);
+        print_verb_usage(stderr, verb);
         return CTL_USAGE;
 }
 
@@ -75,18 +127,34 @@ static const struct ctl_verb *find_verb(const char *name)
         return NULL;
 }
 
+static const char *verb_name(size_t index)
+{
+        return verbs[index].name;
+}
+
+static int no_such_verb(const char *name)
+{
+        if (name) {
+                size_t nearest = nearest_word(name, verb_name, N_VERBS);
+
+                if (nearest < N_VERBS)
+                        warnx("there is no verb '%s'; did you mean '%s'?", name,
+                              verbs[nearest].name);
+                else
+                        warnx("there is no verb '%s'", name);
+        }
+        print_usage(stderr);
+        return CTL_FAILURE;
+}
+
 static int run_verb(const char *root_path, int argc, char **argv)
 {
         CLEANUP(sysroot_close) struct sysroot root = SYSROOT_INIT;
         const struct ctl_verb *verb = find_verb(argv[0]);
         int r;
 
-        if (!verb) {
-                if (argv[0])
-                        warnx("there is no verb '%s'", argv[0]);
-                print_usage(stderr);
-                return CTL_FAILURE;
-        }
+        if (!verb)
+                return no_such_verb(argv[0]);
 
         r = sysroot_open(&root, root_path);
         if (r < 0) {

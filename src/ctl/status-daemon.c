@@ -55,6 +55,33 @@ static const char *format_age(char *buf, size_t size, int64_t usec)
         return buf;
 }
 
+/* "; next one in 45 s", "; next one due now" */
+static void format_next(char *buf, size_t size, const char *what, int64_t usec)
+{
+        char span[32];
+
+        if (usec < 1000000)
+                (void)snprintf(buf, size, "; %s due now", what);
+        else
+                (void)snprintf(
+                        buf, size, "; %s in %s", what,
+                        format_usec(span, sizeof(span), (uint64_t)(usec / 1000000 * 1000000)));
+}
+
+/* When the next decision and pass come at the latest, where there is somebody to take them. */
+static const char *format_due(char *buf, size_t size, const struct status *status)
+{
+        char pass[64] = "", decision[64];
+
+        if (status->running <= 0 || status->state.interval_usec < 0)
+                return "";
+        format_next(decision, sizeof(decision), "next one", status->due_usec);
+        if (status->state.pass_due_usec != SAMPLE_ABSENT)
+                format_next(pass, sizeof(pass), "next pass", status->pass_due_usec);
+        (void)snprintf(buf, size, "%s%s", decision, pass);
+        return buf;
+}
+
 static int add_running(struct libscols_table *table, const struct status *status)
 {
         const struct state *state = &status->state;
@@ -77,7 +104,7 @@ static int add_running(struct libscols_table *table, const struct status *status
 static int add_decided(struct libscols_table *table, const struct status *status)
 {
         const struct state *state = &status->state;
-        char buf[64], interval[48];
+        char buf[64], interval[48], due[128];
         const char *age;
 
         if (!status->age_known)
@@ -92,8 +119,9 @@ static int add_decided(struct libscols_table *table, const struct status *status
                         "hangs, or it cannot write " STATE_PATH,
                         age,
                         format_usec(interval, sizeof(interval), (uint64_t)state->interval_usec));
-        return add_row(table, "decided", "%s%s%s%s%s", age, *state->trigger ? ", trigger " : "",
-                       state->trigger, *state->phase ? ", phase " : "", state->phase);
+        return add_row(table, "decided", "%s%s%s%s%s%s", age, *state->trigger ? ", trigger " : "",
+                       state->trigger, *state->phase ? ", phase " : "", state->phase,
+                       format_due(due, sizeof(due), status));
 }
 
 static int add_memory(struct libscols_table *table, const struct state *state, bool bytes)
@@ -123,7 +151,7 @@ static int add_foreign(struct libscols_table *table, const struct status *status
         if (status->running <= 0 || decided < 0 || status->error[attribute] < 0 ||
             status->value[attribute] == decided)
                 return 0;
-        return add_row(table, "note", "ksmtuned left %s at %lld, others have set it to %lld",
+        return add_row(table, "note", "ksmtuned left %s at %lld, others set it to %lld",
                        ksm_attribute_info(attribute)->name, (long long)decided,
                        (long long)status->value[attribute]);
 }

@@ -16,12 +16,12 @@ static void add_known(struct json_object *object, const char *key, int64_t value
                 json_integer(object, key, value);
 }
 
-static void add_text(struct json_object *object, const char *key, const char *text)
+static void add_hundredths(struct json_object *object, const char *key, int64_t hundredths)
 {
-        if (*text)
-                json_text(object, key, text);
-        else
+        if (hundredths == SAMPLE_ABSENT)
                 json_null(object, key);
+        else
+                json_hundredths(object, key, hundredths);
 }
 
 static void kernel_object(const struct status *status, struct json_object *ret_object)
@@ -31,12 +31,16 @@ static void kernel_object(const struct status *status, struct json_object *ret_o
         add_known(ret_object, "saved_mib",
                   status->saved_bytes == SAMPLE_ABSENT ? SAMPLE_ABSENT
                                                        : status->saved_bytes / (1024 * 1024));
-        if (status->sharing_rate_hundreds == SAMPLE_ABSENT)
-                json_null(ret_object, "sharing_rate");
-        else
-                json_hundredths(ret_object, "sharing_rate", status->sharing_rate_hundreds);
+        add_known(ret_object, "memory_bytes", status->memory_bytes);
+        add_hundredths(ret_object, "saved_percent", status->saved_hundredths);
+        add_hundredths(ret_object, "sharing_rate", status->sharing_rate_hundreds);
         json_integer(ret_object, "page_bytes", status->page_bytes);
         add_known(ret_object, "ksmd_cpu_nsec", status->ksmd_cpu_nsec);
+        add_hundredths(ret_object, "ksmd_cpu_percent", status->ksmd_cpu_hundredths);
+        add_known(ret_object, "pages_scanned_per_second", status->scanned_per_second);
+        add_known(ret_object, "pass_seconds", status->pass_seconds);
+        json_text_or_null(ret_object, "transparent_hugepage", status->thp);
+        add_known(ret_object, "numa_nodes", status->numa_nodes);
 
         for (int i = 0; i < KSM_ATTRIBUTE_COUNT; i++) {
                 const char *name = ksm_attribute_info((enum ksm_attribute)i)->name;
@@ -69,9 +73,9 @@ static void daemon_object(const struct status *status, struct json_object *ret_o
         add_known(ret_object, "age_usec",
                   there && status->age_known ? status->age_usec : SAMPLE_ABSENT);
         add_known(ret_object, "pid", state->pid > 0 ? state->pid : SAMPLE_ABSENT);
-        add_text(ret_object, "version", state->version);
-        add_text(ret_object, "policy", state->policy);
-        add_text(ret_object, "phase", state->phase);
+        json_text_or_null(ret_object, "version", state->version);
+        json_text_or_null(ret_object, "policy", state->policy);
+        json_text_or_null(ret_object, "phase", state->phase);
         add_known(ret_object, "run", state->run);
         add_known(ret_object, "pages_to_scan", state->pages_to_scan);
         add_known(ret_object, "sleep_msec", state->sleep_msec);
@@ -83,10 +87,16 @@ static void daemon_object(const struct status *status, struct json_object *ret_o
         add_known(ret_object, "saved_bytes", state->saved_bytes);
         add_known(ret_object, "ksmd_cpu_nsec", state->ksmd_cpu_nsec);
         add_known(ret_object, "decisions", state->decisions);
-        add_text(ret_object, "trigger", state->trigger);
-        add_text(ret_object, "reason", state->reason);
+        json_text_or_null(ret_object, "trigger", state->trigger);
+        json_text_or_null(ret_object, "reason", state->reason);
         add_known(ret_object, "time_usec", state->time_usec);
         add_known(ret_object, "interval_usec", state->interval_usec);
+        if (there && status->age_known && state->interval_usec >= 0)
+                json_integer(ret_object, "due_usec", status->due_usec);
+        else
+                json_null(ret_object, "due_usec");
+        add_known(ret_object, "pass_due_usec",
+                  there && status->age_known ? status->pass_due_usec : SAMPLE_ABSENT);
 }
 
 /* What is there and cannot be read. Return: how many objects were filled. */

@@ -2,13 +2,20 @@
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "ksmtuned/sample.h"
 #include "status.h"
 
-/* A decision is late when two intervals and this have gone by since the last one. */
-#define STALE_SLACK_USEC (5 * INT64_C(1000000))
+int64_t status_now_usec(void)
+{
+        struct timespec now;
+
+        if (clock_gettime(CLOCK_REALTIME, &now) < 0)
+                return 0;
+        return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
 
 static int64_t known(const struct status *status, enum ksm_attribute attribute)
 {
@@ -60,12 +67,17 @@ static void read_age(int64_t now_usec, struct status *status)
         if (!status->age_known)
                 return;
         status->age_usec = now_usec - state->time_usec;
-        status->stale = state->interval_usec >= 0 &&
-                        status->age_usec > saturating_add(saturating_mul(state->interval_usec, 2),
-                                                          STALE_SLACK_USEC);
+        if (state->next_usec >= 0)
+                status->due_usec = state->next_usec - now_usec;
+        else
+                status->due_usec =
+                        state->interval_usec >= 0 ? state->interval_usec - status->age_usec : -1;
+        status->pass_due_usec =
+                state->pass_due_usec >= 0 ? state->pass_due_usec - now_usec : SAMPLE_ABSENT;
+        status->stale = state_is_stale(state, now_usec);
 }
 
-void status_read(const struct sysroot *root, int64_t now_usec, struct status *ret_status)
+void status_read_now(const struct sysroot *root, int64_t now_usec, struct status *ret_status)
 {
         struct status status = {0};
         int64_t before = SAMPLE_ABSENT;
@@ -84,6 +96,13 @@ void status_read(const struct sysroot *root, int64_t now_usec, struct status *re
                 read_age(now_usec, &status);
         }
         *ret_status = status;
+}
+
+void status_read(const struct sysroot *root, int64_t now_usec, struct status *ret_status)
+{
+        status_read_now(root, now_usec, ret_status);
+        status_read_host(root, ret_status);
+        status_read_scan(root, ret_status);
 }
 
 bool status_any_figure(const struct status *status)

@@ -9,19 +9,9 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "ctl.h"
 #include "status.h"
-
-static int64_t realtime_usec(void)
-{
-        struct timespec now;
-
-        if (clock_gettime(CLOCK_REALTIME, &now) < 0)
-                return 0;
-        return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* What keeps the figures from being told, one line on standard error. Return: the exit status. */
 static int complain(const struct status *status)
@@ -38,33 +28,37 @@ static int complain(const struct status *status)
         return CTL_FAILURE;
 }
 
-static int print_text(const struct status *status, bool bytes)
+static int print_text(const struct status *status, bool bytes, bool verbose)
 {
         int r = status_print_daemon(status, bytes);
 
         if (r < 0)
                 return r;
         (void)putchar('\n');
-        return status_print_kernel(status, bytes);
+        return status_print_kernel(status, bytes, verbose);
 }
 
 int ctl_status(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv)
 {
         static const struct option options[] = {{"bytes", no_argument, NULL, 'b'},
                                                 {"json", no_argument, NULL, 'j'},
+                                                {"verbose", no_argument, NULL, 'v'},
                                                 {"help", no_argument, NULL, 'h'},
                                                 {0}};
-        bool bytes = false, json = false;
+        bool bytes = false, json = false, verbose = false;
         struct status status;
         int c, r, outcome;
 
-        while ((c = getopt_long(argc, argv, "bjh", options, NULL)) != -1) {
+        while ((c = getopt_long(argc, argv, "bjvh", options, NULL)) != -1) {
                 switch (c) {
                 case 'b':
                         bytes = true;
                         break;
                 case 'j':
                         json = true;
+                        break;
+                case 'v':
+                        verbose = true;
                         break;
                 case 'h':
                         return ctl_verb_help(verb);
@@ -75,12 +69,12 @@ int ctl_status(const struct ctl_verb *verb, const struct sysroot *root, int argc
         if (optind < argc)
                 return ctl_verb_misuse(verb, argv[optind]);
 
-        status_read(root, realtime_usec(), &status);
+        status_read(root, status_now_usec(), &status);
         outcome = complain(&status);
         if (outcome != CTL_SUCCESS && !json)
                 return outcome;
 
-        r = json ? status_print_json(&status) : print_text(&status, bytes);
+        r = json ? status_print_json(&status) : print_text(&status, bytes, verbose);
         if (r < 0) {
                 warnx("cannot print the status: %s", strerror(-r));
                 return CTL_FAILURE;

@@ -9,11 +9,12 @@
 static int add_text_column(struct libscols_table *table, const struct table_column *column)
 {
         int flags = (column->right ? SCOLS_FL_RIGHT : 0) | (column->lines ? SCOLS_FL_WRAP : 0) |
-                    (column->width ? SCOLS_FL_STRICTWIDTH : 0);
+                    (column->cut ? SCOLS_FL_TRUNC : 0) | (column->width ? SCOLS_FL_STRICTWIDTH : 0);
         struct libscols_column *cl;
         int r;
 
-        cl = scols_table_new_column(table, "", (double)column->width, flags);
+        cl = scols_table_new_column(table, column->heading ? column->heading : "",
+                                    (double)column->width, flags);
         if (!cl)
                 return -ENOMEM;
         if (!column->lines)
@@ -32,7 +33,7 @@ int table_new(struct libscols_table **ret_table, const struct table_column *colu
 
         if (!table)
                 return -ENOMEM;
-        r = scols_table_enable_noheadings(table, 1);
+        r = scols_table_enable_noheadings(table, columns[0].heading == NULL);
         if (r == 0)
                 r = scols_table_set_column_separator(table, "  "); /* TABLE_GAP */
         if (r == 0)
@@ -58,6 +59,13 @@ int table_add(struct libscols_table *table, const char *const *cells, size_t n)
                 if (cells[i])
                         r = scols_line_set_data(line, i, cells[i]);
         return r;
+}
+
+int table_fit(struct libscols_table *table, size_t width)
+{
+        int r = scols_table_set_termforce(table, SCOLS_TERMFORCE_ALWAYS);
+
+        return r < 0 ? r : scols_table_set_termwidth(table, width);
 }
 
 void wrap_words(char *text, size_t width)

@@ -19,7 +19,9 @@ static const char *const over[COMPLAINT_COUNT] = {
         [COMPLAINT_THRESHOLD] = "the threshold is below MemTotal again",
         [COMPLAINT_TOTAL] = "MemTotal is above 0 again",
         [COMPLAINT_STATE] = "the state file can be written again",
+        [COMPLAINT_GUEST_FILE] = "the list of guests can be written again",
         [COMPLAINT_DEBUG_LOG] = "the log file can be written again",
+        [COMPLAINT_METRICS] = "the file of metrics can be written again",
 };
 
 void complain(struct complaints *complaints, enum complaint which, int error, int priority,

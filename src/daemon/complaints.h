@@ -17,7 +17,9 @@ enum complaint {
         COMPLAINT_THRESHOLD,
         COMPLAINT_TOTAL,
         COMPLAINT_STATE,
+        COMPLAINT_GUEST_FILE,
         COMPLAINT_DEBUG_LOG,
+        COMPLAINT_METRICS,
         COMPLAINT_COUNT,
 };
 

@@ -5,13 +5,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "applying.h"
 #include "ksmtuned/journal.h"
 #include "ksmtuned/memory.h"
 #include "ksmtuned/reason.h"
+#include "ksmtuned/unmerge.h"
 #include "publish.h"
 
 #define EXTEND_EVERY_USEC UINT64_C(5000000)
@@ -22,11 +23,6 @@ struct ending {
         pid_t pid;
 };
 
-bool ending_unmerge_fits(int64_t available_kb, int64_t saved_bytes)
-{
-        return saturating_mul(available_kb, 10) > saturating_mul(saved_bytes / 1024, 11);
-}
-
 void ending_free(struct ending *ending)
 {
         if (!ending)
@@ -36,33 +32,25 @@ void ending_free(struct ending *ending)
         free(ending);
 }
 
-static void give_advisor_back(struct manager *manager)
-{
-        int r;
-
-        if (manager->advisor_before < 0 || manager->options->dry_run)
-                return;
-        r = ksm_set(manager->root, KSM_ADVISOR_MODE, manager->advisor_before);
-        if (r < 0)
-                journal_print(LOG_WARNING, "cannot give KSM back to the kernel's advisor: %s",
-                              strerror(-r));
-        else
-                journal_print(LOG_NOTICE, "KSM is given back to the kernel's advisor");
-        manager->advisor_before = SAMPLE_ABSENT;
-}
-
 /* The last words, and out of the loop. */
 static int finish(struct manager *manager, const char *how)
 {
         struct ksm_sample ksm = {.ksmd_cpu_nsec = SAMPLE_ABSENT};
+        int r;
 
-        give_advisor_back(manager);
+        if (!manager->options->dry_run) {
+                r = applying_end_pass(manager);
+                if (r < 0)
+                        journal_print(LOG_ERR, "cannot end the pass: writing 0 to run: %s",
+                                      strerror(-r));
+                (void)owed_give_back(&manager->owed, manager->root);
+        }
         if (ksm_sample(manager->root, &ksm) == 0) {
                 const struct journal_field fields[] = {
-                        {"KSM_RUN", ksm.run},
-                        {"KSM_PAGES_TO_SCAN", ksm.pages_to_scan},
-                        {"KSM_SLEEP_MSEC", ksm.sleep_millisecs},
-                        {"KSM_SAVED_BYTES", ksm_saved_bytes(&ksm)},
+                        {.name = "KSM_RUN", .value = ksm.run},
+                        {.name = "KSM_PAGES_TO_SCAN", .value = ksm.pages_to_scan},
+                        {.name = "KSM_SLEEP_MSEC", .value = ksm.sleep_millisecs},
+                        {.name = "KSM_SAVED_BYTES", .value = ksm_saved_bytes(&ksm)},
                 };
 
                 journal_event(LOG_NOTICE, JOURNAL_STOPPED, fields,
@@ -110,35 +98,21 @@ static int on_extend(sd_event_source *source, uint64_t usec, void *userdata)
         return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
-/* In the child: signals work as anywhere else, and it ends with the daemon. */
-static void unmerge_and_exit(const struct sysroot *root, const sigset_t *mask)
-{
-        int r;
-
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        (void)sigprocmask(SIG_SETMASK, mask, NULL);
-        r = ksm_set(root, KSM_RUN, KSM_RUN_UNMERGE);
-        _exit(r < 0 ? -r : 0);
-}
-
 static int begin_unmerge(struct manager *manager)
 {
         struct ending *ending = manager->ending;
         sd_event *loop = events_loop(manager->events);
-        sigset_t none, block, old;
+        sigset_t block;
         int r;
 
         /* sd-event waits for SIGCHLD only where it is blocked. */
-        (void)sigemptyset(&none);
         (void)sigemptyset(&block);
         (void)sigaddset(&block, SIGCHLD);
-        if (sigprocmask(SIG_BLOCK, &block, &old) < 0)
+        if (sigprocmask(SIG_BLOCK, &block, NULL) < 0)
                 return -errno;
-        ending->pid = fork();
-        if (ending->pid < 0)
-                return -errno;
-        if (ending->pid == 0)
-                unmerge_and_exit(manager->root, &none);
+        r = unmerge_start(manager->root, &ending->pid);
+        if (r < 0)
+                return r;
         r = sd_event_add_child(loop, &ending->child, ending->pid, WEXITED, on_child, manager);
         if (r < 0)
                 return r;
@@ -165,7 +139,7 @@ static bool may_unmerge(const struct manager *manager)
                               strerror(-r));
                 return false;
         }
-        if (ending_unmerge_fits(memory.available_kb, ksm_saved_bytes(&ksm)))
+        if (ksm_unmerge_fits(memory.available_kb, ksm_saved_bytes(&ksm)))
                 return true;
         journal_print(
                 LOG_WARNING,

@@ -15,9 +15,3 @@
 int ending_begin(struct manager *manager);
 
 void ending_free(struct ending *ending);
-
-/*
- * Whether all that is merged fits into memory once unmerged: @available_kb above 1.1 × the saved.
- * Pure. An unknown available_kb (SAMPLE_ABSENT) does not fit.
- */
-bool ending_unmerge_fits(int64_t available_kb, int64_t saved_bytes);

@@ -23,6 +23,7 @@ static bool describe(char *buf, size_t size, const struct foreign *foreign,
                 {KSM_RUN, foreign->knobs.run, now->run},
                 {KSM_PAGES_TO_SCAN, foreign->knobs.pages_to_scan, now->pages_to_scan},
                 {KSM_SLEEP_MILLISECS, foreign->knobs.sleep_millisecs, now->sleep_millisecs},
+                {KSM_SMART_SCAN, foreign->knobs.smart_scan, now->smart_scan},
         };
 
         for (size_t i = 0; i < sizeof(knobs) / sizeof(knobs[0]); i++)
@@ -65,24 +66,25 @@ static void name_rivals(char *buf, size_t size, const struct sysroot *root)
         }
 }
 
-void foreign_check(struct foreign *foreign, const struct sysroot *root,
+bool foreign_check(struct foreign *foreign, const struct sysroot *root,
                    const struct ksm_sample *sample, uint64_t now_usec)
 {
         const struct journal_field fields[] = {
-                {"KSM_RUN", sample->run},
-                {"KSM_PAGES_TO_SCAN", sample->pages_to_scan},
-                {"KSM_SLEEP_MSEC", sample->sleep_millisecs},
+                {.name = "KSM_RUN", .value = sample->run},
+                {.name = "KSM_PAGES_TO_SCAN", .value = sample->pages_to_scan},
+                {.name = "KSM_SLEEP_MSEC", .value = sample->sleep_millisecs},
         };
         char what[TEXT_SIZE], who[TEXT_SIZE];
 
         if (!foreign->known || !describe(what, sizeof(what), foreign, sample))
-                return;
+                return false;
         if (foreign->told_usec != 0 && now_usec < foreign->told_usec + TELL_EVERY_USEC)
-                return;
+                return true;
         foreign->told_usec = now_usec;
         name_rivals(who, sizeof(who), root);
         journal_event(LOG_WARNING, JOURNAL_FOREIGN, fields, sizeof(fields) / sizeof(fields[0]),
                       "somebody else writes the KSM knobs%s: %s", who, what);
+        return true;
 }
 
 void foreign_remember(struct foreign *foreign, const struct ksm_knobs *knobs, int64_t full_scans)

@@ -21,8 +21,11 @@ struct foreign {
         uint64_t told_usec; /* CLOCK_MONOTONIC; 0: never */
 };
 
-/* Compares what the kernel reads now with what was left there; logs a difference. */
-void foreign_check(struct foreign *foreign, const struct sysroot *root,
+/*
+ * Compares what the kernel reads now with what was left there; logs a difference. Return: whether
+ * there is one.
+ */
+bool foreign_check(struct foreign *foreign, const struct sysroot *root,
                    const struct ksm_sample *sample, uint64_t now_usec);
 
 /* Remembers what is left there. */

@@ -21,6 +21,7 @@
 #include "manager.h"
 #include "options.h"
 #include "pidfile.h"
+#include "publish.h"
 
 /* Descriptors for the guests' statm, one each. */
 #define DESCRIPTORS 65536
@@ -113,15 +114,45 @@ static int take_pidfile(const struct options *options, const struct sysroot *roo
         return STATUS_OK;
 }
 
-/* A crash may have left the advisor switched off: the state file tells what it was. */
-static void inherit_advisor(struct manager *manager)
+/* A crash may have left things taken: the state file tells what they were before. */
+static void inherit_debts(struct manager *manager)
 {
         struct state state;
 
-        if (!manager->publish_state || state_read(manager->root, &state) < 0)
-                return;
-        if (state.advisor_before >= 0 && state.advisor_before <= KSM_ADVISOR_SCAN_TIME)
-                manager->advisor_before = state.advisor_before;
+        if (manager->publish_state && state_read(manager->root, &state) == 0)
+                owed_from_state(&manager->owed, &state);
+}
+
+/* For the service manager, behind a daemon that did not end by itself. Return: a status. */
+static int give_back(const struct sysroot *root)
+{
+        struct owed owed = OWED_NOTHING;
+        struct state state;
+        int r;
+
+        r = state_read(root, &state);
+        if (r == -ENOENT)
+                return STATUS_OK;
+        if (r < 0) {
+                journal_print(LOG_ERR, "cannot read " STATE_PATH ": %s", strerror(-r));
+                return STATUS_FAILURE;
+        }
+        if (state_daemon_alive(root, &state) == 1) {
+                journal_print(LOG_ERR,
+                              "ksmtuned runs as PID %d, and gives back what it took itself",
+                              state.pid);
+                return STATUS_FAILURE;
+        }
+        owed_from_state(&owed, &state);
+        /* It was in the middle of a pass, perhaps at full speed. */
+        if (owed.pages_to_scan != SAMPLE_ABSENT && state.run == KSM_RUN_MERGE)
+                (void)ksm_set(root, KSM_RUN, KSM_RUN_STOP);
+        r = owed_give_back(&owed, root);
+        /* The knobs are owed no more; what else it told stays to be read. */
+        owed_to_state(&owed, &state);
+        if (state_write(root, &state) < 0)
+                journal_print(LOG_WARNING, "cannot write " STATE_PATH);
+        return r < 0 ? STATUS_FAILURE : STATUS_OK;
 }
 
 static void announce(const struct manager *manager)
@@ -148,8 +179,8 @@ static int run_daemon(struct manager *manager, struct pidfile *pidfile)
         r = manager_run(manager);
         if (r < 0)
                 journal_print(LOG_ERR, "the event loop failed: %s", strerror(-r));
-        if (manager->publish_state)
-                (void)state_remove(manager->root);
+        publish_end(manager);
+        metering_remove(manager);
         return r < 0 ? STATUS_FAILURE : STATUS_OK;
 }
 
@@ -167,7 +198,7 @@ static int run(const struct options *options, const struct sysroot *root, struct
                 journal_print(LOG_ERR, "cannot start: %s", strerror(-r));
                 status = STATUS_FAILURE;
         } else {
-                inherit_advisor(&manager);
+                inherit_debts(&manager);
                 manager_open_debug_log(&manager);
                 if (options->once)
                         status = manager_decide(&manager, TRIGGER_START) < 0 ? STATUS_FAILURE
@@ -235,6 +266,11 @@ int main(int argc, char **argv)
         journal_open(root.made_up ? JOURNAL_STDERR : journal_target_auto());
         raise_descriptor_limit();
 
+        if (options.give_back) {
+                status = give_back(&root);
+                sysroot_close(&root);
+                return status;
+        }
         status = load_settings(&options, &root, &settings);
         if (status == STATUS_OK && options.check_config) {
                 (void)printf("the configuration is fine\n");

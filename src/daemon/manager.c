@@ -2,23 +2,23 @@
 #include "manager.h"
 
 #include <errno.h>
-#include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
-#include <time.h>
 
+#include "applying.h"
 #include "ending.h"
+#include "guest-log.h"
+#include "guest-watch.h"
+#include "helper.h"
+#include "ksmtuned-config.h"
 #include "ksmtuned/journal.h"
-#include "ksmtuned/memory.h"
+#include "pressure.h"
 #include "publish.h"
+#include "sampling.h"
 
-static uint64_t now_usec(void)
-{
-        struct timespec ts;
-
-        (void)clock_gettime(CLOCK_MONOTONIC, &ts);
-        return (uint64_t)ts.tv_sec * UINT64_C(1000000) + (uint64_t)ts.tv_nsec / 1000;
-}
+/* In a pass; what changes is told at once. */
+#define PUBLISH_EVERY_USEC UINT64_C(1000000)
 
 void manager_log_problems(const struct settings_problems *problems)
 {
@@ -51,20 +51,90 @@ void manager_open_debug_log(struct manager *manager)
                  "cannot open the log %s: %s; deciding goes on", settings->log_file, strerror(-r));
 }
 
+static int on_libvirt(void *userdata, const char *kind, const char *domain)
+{
+        struct manager *manager = userdata;
+
+        /* journald keeps such lines, too, and there may be hundreds a second. */
+        if (manager->settings->debug)
+                journal_print(LOG_DEBUG, "libvirt: %s %s", domain, kind);
+        return events_request(manager->events, TRIGGER_LIBVIRT);
+}
+
 static void watch_guests(struct manager *manager)
 {
         guests_set_match(manager->guests, (const char *const *)manager->settings->vm_match,
                          manager->settings->ps_metric);
 }
 
-static int on_decide(void *userdata, enum trigger trigger)
+/* Nothing outside of a made-up root is touched, so there is no libvirt beside it. */
+static int listen_to_libvirt(struct manager *manager)
 {
-        int r = manager_decide(userdata, trigger);
+        const struct helper_handler handler = {.event = on_libvirt, .userdata = manager};
+        const char *program = secure_getenv("KSMTUNED_LIBVIRT");
 
-        return r == -EAGAIN ? 0 : r;
+        manager->helper = helper_free(manager->helper);
+        if (manager->root->made_up || *manager->settings->libvirt_uri == '\0')
+                return 0;
+        return helper_new(&manager->helper, events_loop(manager->events),
+                          program ? program : KSMTUNED_LIBVIRT_HELPER,
+                          manager->settings->libvirt_uri, &handler);
 }
 
-/* The old settings stay in force where the new ones have an error. */
+/* A decision that could not be applied is tried again when the policy wants to be asked next. */
+static int set_step(struct manager *manager, int r)
+{
+        if (r < 0 && r != -EAGAIN)
+                return r;
+        return events_set_step(manager->events, manager->last_decision.next_usec);
+}
+
+static int on_decide(void *userdata, enum trigger trigger)
+{
+        return set_step(userdata, manager_decide(userdata, trigger));
+}
+
+static int on_step(void *userdata)
+{
+        struct manager *manager = userdata;
+
+        if (!manager->last_decision.light_next)
+                return events_request(manager->events, TRIGGER_TIMER);
+        return set_step(manager, manager_step(manager));
+}
+
+/* What one policy has taken is none of the other's business. */
+static int change_policy(struct manager *manager)
+{
+        memset(&manager->policy_state, 0, sizeof(manager->policy_state));
+        if (!manager->options->dry_run)
+                (void)owed_give_back(&manager->owed, manager->root);
+        manager->foreign.known = false;
+        return pressure_listen(manager);
+}
+
+/* The old ones stay whole where anything is wrong with the new ones. */
+static int take_settings(struct manager *manager, struct settings *settings)
+{
+        struct settings *old = manager->settings;
+        bool new_uri = strcmp(settings->libvirt_uri, old->libvirt_uri) != 0;
+        bool new_policy = settings->policy.kind != old->policy.kind;
+        int r;
+
+        if (strcmp(settings->pid_file, old->pid_file) != 0)
+                journal_print(LOG_WARNING, "PIDFILE changes only when ksmtuned restarts");
+        /* Nobody may hold on to the old settings' globs. */
+        manager->settings = settings;
+        watch_guests(manager);
+        r = guest_watch_reload(manager->guest_watch);
+        (void)settings_free(old);
+        if (r == 0 && new_uri)
+                r = listen_to_libvirt(manager);
+        if (r == 0 && new_policy)
+                r = change_policy(manager);
+        return r;
+}
+
 static int on_reload(void *userdata)
 {
         struct manager *manager = userdata;
@@ -79,13 +149,9 @@ static int on_reload(void *userdata)
         if (r < 0) {
                 journal_print(LOG_ERR, "the configuration was not reloaded: the old one stays");
         } else {
-                if (strcmp(settings->pid_file, manager->settings->pid_file) != 0)
-                        journal_print(LOG_WARNING, "PIDFILE changes only when ksmtuned restarts");
-                /* The globs in use belong to the old settings. */
-                guests_set_match(manager->guests, (const char *const *)settings->vm_match,
-                                 settings->ps_metric);
-                (void)settings_free(manager->settings);
-                manager->settings = settings;
+                r = take_settings(manager, settings);
+                if (r < 0)
+                        return r;
                 journal_print(LOG_NOTICE, "the configuration was reloaded");
         }
         manager_open_debug_log(manager);
@@ -106,6 +172,7 @@ int manager_init(struct manager *manager, const struct options *options, const s
 {
         const struct events_handler handler = {
                 .decide = on_decide,
+                .step = on_step,
                 .reload = on_reload,
                 .stop = on_stop,
                 .userdata = manager,
@@ -119,8 +186,9 @@ int manager_init(struct manager *manager, const struct options *options, const s
                 .settings = settings,
                 .debug_log = DEBUG_LOG_INIT,
                 .publish_state = true,
+                .guests_to_publish = true,
                 .last_knobs = {.run = -1},
-                .advisor_before = SAMPLE_ABSENT,
+                .owed = OWED_NOTHING,
                 .background = BACKGROUND_NONE,
         };
         if (sd_watchdog_enabled(0, &watchdog_usec) > 0)
@@ -129,188 +197,135 @@ int manager_init(struct manager *manager, const struct options *options, const s
         if (r < 0)
                 return r;
         watch_guests(manager);
+        guests_listen(manager->guests, guest_log, manager);
         return events_new(&manager->events, &handler);
 }
 
 void manager_release(struct manager *manager)
 {
         ending_free(manager->ending);
+        sd_event_source_disable_unref(manager->pressure);
+        manager->ksm_reader = ksm_reader_free(manager->ksm_reader);
+        manager->helper = helper_free(manager->helper);
+        manager->guest_watch = guest_watch_free(manager->guest_watch);
         manager->events = events_free(manager->events);
         manager->guests = guests_free(manager->guests);
         debug_log_close(&manager->debug_log);
+        metering_release(&manager->metering);
         manager->settings = settings_free(manager->settings);
 }
 
-/* What a scan met that the administrator should know. */
-static void complain_of_scan(struct manager *manager, const struct guests_scan_info *info)
+/* A pass that has ended since the one that ended at @before_usec. */
+static void count_pass(struct manager *manager, uint64_t before_usec)
 {
-        complain(&manager->complaints, COMPLAINT_GUESTS_METRIC, info->n_unreadable > 0, LOG_WARNING,
-                 "%s of %zu guests cannot be read (it takes CAP_SYS_PTRACE); their RSS counts "
-                 "instead",
-                 guest_metric_name(manager->settings->ps_metric), info->n_unreadable);
-        complain(
-                &manager->complaints, COMPLAINT_GUESTS_HIDDEN,
-                info->others_hidden  ? 1
-                : info->names_denied ? 2
-                                     : 0,
-                LOG_WARNING,
-                "processes of other users %s: /proc is mounted with hidepid, and guests among them "
-                "are not counted",
-                info->others_hidden ? "cannot be seen" : "can be seen, but not their names");
+        const struct decision_pass *pass = &manager->last_decision.last_pass;
+        struct metrics_counters *counters = &manager->metering.counters;
+
+        if (pass->known && pass->ended_usec != before_usec)
+                metrics_count_pass(pass->smart ? &counters->smart : &counters->full,
+                                   pass->yield_pages, pass->cpu_nsec);
 }
 
-/* The attribute on which ksm_sample() failed, and in what way. */
-static void complain_of_ksm(struct manager *manager, int error)
+/* From the sample to the knobs. Return: 0; -EAGAIN where a knob could not be written. */
+static int decide_and_apply(struct manager *manager, struct sample *sample,
+                            struct ksm_knobs *ret_knobs)
 {
-        const char *name = "folder";
-        int64_t value;
+        uint64_t now = events_now_usec(), last_pass_usec;
+        int r;
 
-        for (int i = 0; error < 0 && i < KSM_ATTRIBUTE_COUNT; i++)
-                if (ksm_get(manager->root, (enum ksm_attribute)i, &value) == error) {
-                        name = ksm_attribute_info((enum ksm_attribute)i)->name;
-                        break;
-                }
-        complain(&manager->complaints, COMPLAINT_KSM_READ, error, LOG_ERR,
-                 "cannot read " KSM_FOLDER "/%s: %s; nothing is decided", name,
-                 error == -EOPNOTSUPP ? "it is not there"
-                 : error == -EBADMSG  ? "it holds no number in its range"
-                                      : strerror(-error));
-}
-
-/* Return: 0; -EAGAIN where something that the decision needs cannot be had (logged). */
-static int take_sample(struct manager *manager, struct sample *ret_sample)
-{
-        struct complaints *complaints = &manager->complaints;
-        struct guests_scan_info *info = &manager->last_scan;
-        struct sample sample = {.pressure = PRESSURE_ABSENT};
-        int r, failed = 0;
-
-        r = memory_read(manager->root, &sample.memory);
-        failed |= r;
-        complain(complaints, COMPLAINT_MEMORY, r, LOG_ERR,
-                 "cannot read /proc/meminfo: %s; nothing is decided",
-                 r == -EBADMSG ? "MemTotal or MemFree is missing, or a number is none"
-                               : strerror(-r));
-        r = guests_scan(manager->guests, &sample.guests, info);
-        failed |= r;
-        complain(complaints, COMPLAINT_GUESTS, r, LOG_ERR,
-                 "cannot look through the processes: %s; nothing is decided", strerror(-r));
-        if (r == 0)
-                complain_of_scan(manager, info);
-        r = ksm_sample(manager->root, &sample.ksm);
-        failed |= r;
-        complain_of_ksm(manager, r);
-        if (ksmd_cpu_nsec(&manager->ksmd, manager->root, &sample.ksm.ksmd_cpu_nsec) < 0)
-                sample.ksm.ksmd_cpu_nsec = SAMPLE_ABSENT;
-        if (failed)
-                return -EAGAIN;
-        *ret_sample = sample;
-        return 0;
-}
-
-/* Figures that make no sense together are decided on as they are, and told. */
-static void complain_of_decision(struct manager *manager, const struct decision *decision)
-{
-        complain(&manager->complaints, COMPLAINT_TOTAL, decision->total_kb <= 0, LOG_ERR,
-                 "/proc/meminfo has a MemTotal of 0: nothing can be decided");
-        /* A KSM_THRES_COEF of more than 100 has been told by the configuration already. */
-        complain(&manager->complaints, COMPLAINT_THRESHOLD,
-                 manager->settings->policy.classic.thres_coef <= 100 && decision->total_kb > 0 &&
-                         decision->threshold_kb >= decision->total_kb,
-                 LOG_WARNING,
-                 "the threshold of %" PRId64 " kB (KSM_THRES_COEF, KSM_THRES_CONST) is not below "
-                 "MemTotal, %" PRId64 " kB: KSM will always run",
-                 decision->threshold_kb, decision->total_kb);
+        *ret_knobs = (struct ksm_knobs){
+                .run = sample->ksm.run,
+                .pages_to_scan = sample->ksm.pages_to_scan,
+                .sleep_millisecs = sample->ksm.sleep_millisecs,
+                .smart_scan = sample->ksm.smart_scan,
+        };
+        sample->events = manager->new_events;
+        manager->new_events = 0;
+        if (foreign_check(&manager->foreign, manager->root, &sample->ksm, now))
+                manager->metering.counters.foreign_writes++;
+        last_pass_usec = manager->last_decision.last_pass.ended_usec;
+        policy_decide(&manager->settings->policy, &manager->policy_state, sample, now,
+                      &manager->last_decision);
+        count_pass(manager, last_pass_usec);
+        r = applying_run(manager, &manager->last_decision, ret_knobs);
+        if (r == 0 && !manager->options->dry_run)
+                foreign_remember(&manager->foreign, ret_knobs, sample->ksm.full_scans);
+        return r;
 }
 
 /*
- * The kernel's advisor does not let anybody else write pages_to_scan, so it is switched off first.
- * That resets pages_to_scan, which @knobs then tells.
+ * Nothing could be seen, so nothing was decided: the interval has the next word. A pass that nobody
+ * can watch would go on for ever; ignoring where it cannot be ended, which the next decision tells.
  */
-static int take_over_advisor(struct manager *manager, struct ksm_knobs *knobs)
+static void wait_for_interval(struct manager *manager)
 {
-        int64_t mode;
-        int r;
-
-        r = ksm_get(manager->root, KSM_ADVISOR_MODE, &mode);
-        if (r == -EOPNOTSUPP || (r == 0 && mode == KSM_ADVISOR_NONE))
-                return 0;
-        if (r == 0)
-                r = ksm_set(manager->root, KSM_ADVISOR_MODE, KSM_ADVISOR_NONE);
-        /* Owed from here on, whatever fails next. */
-        if (r == 0)
-                manager->advisor_before = mode;
-        if (r == 0)
-                r = ksm_get(manager->root, KSM_PAGES_TO_SCAN, &knobs->pages_to_scan);
-        complain(&manager->complaints, COMPLAINT_ADVISOR, r, LOG_WARNING,
-                 "cannot switch off the kernel's advisor: %s", strerror(-r));
-        if (r < 0)
-                return r;
-        if (!manager->advisor_told)
-                journal_print(LOG_NOTICE, "the kernel's advisor (advisor_mode scan-time) is "
-                                          "switched off while ksmtuned runs, and given back at "
-                                          "its end");
-        manager->advisor_told = true;
-        return 0;
-}
-
-/* Brings the knobs to what was decided. @knobs: what the kernel has, before and after. */
-static int apply(struct manager *manager, const struct decision *decision, struct ksm_knobs *knobs)
-{
-        struct ksm_knobs want = *knobs;
-        struct ksm_applied applied = {.failed = KSM_ATTRIBUTE_COUNT};
-        int r;
-
-        if (manager->options->dry_run || decision->verdict == VERDICT_NONE)
-                return 0;
-        if (decision->verdict == VERDICT_STOP) {
-                want.run = KSM_RUN_STOP;
-        } else {
-                r = take_over_advisor(manager, knobs);
-                if (r < 0)
-                        return -EAGAIN;
-                want = (struct ksm_knobs){KSM_RUN_MERGE, decision->pages_to_scan,
-                                          decision->sleep_millisecs};
-        }
-        r = ksm_apply(manager->root, knobs, &want, &applied);
-        complain(&manager->complaints, COMPLAINT_KSM_WRITE, r, LOG_ERR, "cannot write %s: %s; %s",
-                 r < 0 ? ksm_attribute_info(applied.failed)->name : "", strerror(-r),
-                 applied.rolled_back ? "the other knobs are as they were"
-                                     : "the knobs are written in part");
-        if (r == 0)
-                *knobs = want;
-        else
-                manager->foreign.known = false;
-        return r < 0 ? -EAGAIN : 0;
+        manager->last_decision.next_usec = 0;
+        (void)applying_end_pass(manager);
 }
 
 int manager_decide(struct manager *manager, enum trigger trigger)
 {
-        uint64_t now = now_usec();
         struct ksm_knobs knobs;
         struct sample sample;
         int r;
 
-        r = take_sample(manager, &sample);
+        r = sampling_take(manager, &sample);
         if (r < 0) {
+                wait_for_interval(manager);
+                manager->metering.counters.failed_decisions++;
                 /* What comes back at the next decision is not worth a watchdog's bite. */
                 if (manager->watchdog_usec > 0)
                         (void)sd_notify(0, "WATCHDOG=1");
                 return r;
         }
-        foreign_check(&manager->foreign, manager->root, &sample.ksm, now);
-        policy_decide(&manager->settings->policy, &manager->policy_state, &sample, now,
-                      &manager->last_decision);
-        complain_of_decision(manager, &manager->last_decision);
-
-        knobs = (struct ksm_knobs){sample.ksm.run, sample.ksm.pages_to_scan,
-                                   sample.ksm.sleep_millisecs};
-        r = apply(manager, &manager->last_decision, &knobs);
-        if (r == 0 && !manager->options->dry_run)
-                foreign_remember(&manager->foreign, &knobs, sample.ksm.full_scans);
-        manager->n_decisions++;
+        if (trigger == TRIGGER_PRESSURE)
+                manager->new_events |= EVENT_PRESSURE;
+        if (trigger == TRIGGER_SIGNAL)
+                manager->new_events |= EVENT_ASKED;
+        r = decide_and_apply(manager, &sample, &knobs);
+        sampling_judge(manager, &manager->last_decision);
         publish_decision(manager, trigger, &sample, &knobs);
         return r;
+}
+
+int manager_step(struct manager *manager)
+{
+        const enum phase phase = manager->last_decision.phase;
+        struct ksm_knobs knobs;
+        struct sample sample;
+        int r;
+
+        r = sampling_take_step(manager, &sample);
+        if (r < 0) {
+                wait_for_interval(manager);
+                return r;
+        }
+        r = decide_and_apply(manager, &sample, &knobs);
+        if (manager->last_decision.phase != phase ||
+            events_now_usec() >= manager->published_usec + PUBLISH_EVERY_USEC)
+                publish_decision(manager, TRIGGER_TIMER, &sample, &knobs);
+        return r;
+}
+
+int manager_look_for_guests(struct manager *manager)
+{
+        struct guests_scan_info *info = &manager->last_scan;
+        struct guests_sample sample;
+        int r;
+
+        guests_suspect(manager->guests);
+        r = guests_scan(manager->guests, &sample, info);
+        guest_log_sum_up(manager);
+        if (r < 0)
+                return 0; /* the next decision will tell */
+        if (!info->changed)
+                return 0;
+        guest_watch_follow(manager->guest_watch);
+        manager->guests_to_publish = true;
+        /* The decision may be put off. */
+        publish_guests(manager);
+        r = events_request(manager->events, TRIGGER_GUEST);
+        return r < 0 ? r : 1;
 }
 
 int manager_run(struct manager *manager)
@@ -318,6 +333,13 @@ int manager_run(struct manager *manager)
         int r;
 
         r = events_set_interval(manager->events, manager->settings->monitor_interval_usec);
+        if (r < 0)
+                return r;
+        r = guest_watch_new(&manager->guest_watch, manager);
+        if (r >= 0)
+                r = listen_to_libvirt(manager);
+        if (r >= 0)
+                r = pressure_listen(manager);
         if (r < 0)
                 return r;
         /* What the decisions of a daemon in the background tell is for the journal. */

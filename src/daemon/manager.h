@@ -19,33 +19,47 @@
 #include "ksmtuned/settings.h"
 #include "ksmtuned/state.h"
 #include "ksmtuned/sysroot.h"
+#include "metering.h"
 #include "options.h"
+#include "owed.h"
 
 struct manager {
         const struct options *options;
         const struct sysroot *root;
         struct settings *settings; /* owned */
         struct debug_log debug_log;
-        bool publish_state; /* this daemon may write the state file */
 
         struct events *events;
         struct guests *guests;
         struct ksmd ksmd;
+        struct ksm_reader *ksm_reader; /* NULL: no step was taken yet */
         struct policy_state policy_state;
         struct foreign foreign;
         struct complaints complaints;
+        struct metering metering;
 
         int64_t n_decisions;
-        bool advisor_told;
-        bool logged_parameters; /* the DEBUG log has the lines that come first */
         struct decision last_decision;
         struct guests_scan_info last_scan;
+        struct sample last_sample;
+        uint64_t published_usec;     /* CLOCK_MONOTONIC of the last time */
         struct ksm_knobs last_knobs; /* as the last journal entry told them; run -1: none yet */
-        int64_t advisor_before; /* KSM_ADVISOR_* to give back at the end; SAMPLE_ABSENT: none */
+        struct owed owed;            /* to be given back at the end */
         unsigned long watchdog_usec; /* 0: the service manager does not watch */
-        bool ready;                  /* READY=1 has been said */
         struct background background;
-        struct ending *ending; /* not NULL once it is over */
+        struct guest_watch *guest_watch; /* NULL: none (yet) */
+        struct helper *helper;           /* NULL: no libvirt */
+        sd_event_source *pressure;       /* NULL: nobody listens */
+        struct ending *ending;           /* not NULL once it is over */
+
+        enum phase last_phase;    /* as the last journal entry told it */
+        unsigned new_events;      /* EVENT_* since the last decision */
+        unsigned n_guest_changes; /* in this scan */
+        bool publish_state;       /* this daemon may write the state file and the guests' */
+        bool guests_to_publish;   /* the guests' file does not hold those of the last scan */
+        bool ready;               /* READY=1 has been said */
+        bool advisor_told;
+        bool logged_parameters; /* the DEBUG log has the lines that come first */
 };
 
 /*
@@ -59,6 +73,18 @@ void manager_release(struct manager *manager);
 /* One decision, applied and published. Return: 0, or -EAGAIN if none could be made or applied:
  * the daemon lives on, and the reason has been logged. */
 int manager_decide(struct manager *manager, enum trigger trigger);
+
+/*
+ * A decision in the course of a pass, on fresh figures of KSM alone, that is told only where it
+ * changes something. Return: as manager_decide().
+ */
+int manager_step(struct manager *manager);
+
+/*
+ * Scans the guests out of turn, all processes that have run; decides (TRIGGER_GUEST) if one came or
+ * went. Return: 1 if so; 0; -errno of the loop.
+ */
+int manager_look_for_guests(struct manager *manager);
 
 /* Decides and goes on deciding until a signal ends it. Return: 0; -errno of the loop. */
 int manager_run(struct manager *manager);

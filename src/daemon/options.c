@@ -17,13 +17,14 @@ static const char usage[] =
         "  -n, --dry-run        decide and tell, but leave KSM alone\n"
         "  -d, --debug          the DEBUG lines on standard error, whatever the file says\n"
         "      --check-config   check the configuration and exit\n"
+        "      --give-back      set the knobs back that a crashed ksmtuned had taken, and exit\n"
         "  -V, --version        print the version and exit\n"
         "  -h, --help           print this and exit\n"
         "\n"
         "Without options it goes to the background. SIGUSR1: decide now. SIGHUP: read the\n"
         "configuration again. See ksmtuned(8) and ksmtuned.conf(5).\n";
 
-enum { OPTION_ROOT = 256, OPTION_ONCE, OPTION_CHECK_CONFIG };
+enum { OPTION_ROOT = 256, OPTION_ONCE, OPTION_CHECK_CONFIG, OPTION_GIVE_BACK };
 
 static const struct option long_options[] = {
         {"foreground", no_argument, NULL, 'f'},
@@ -33,6 +34,7 @@ static const struct option long_options[] = {
         {"dry-run", no_argument, NULL, 'n'},
         {"debug", no_argument, NULL, 'd'},
         {"check-config", no_argument, NULL, OPTION_CHECK_CONFIG},
+        {"give-back", no_argument, NULL, OPTION_GIVE_BACK},
         {"version", no_argument, NULL, 'V'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -65,6 +67,9 @@ int options_parse(int argc, char **argv, struct options *ret_options)
                         break;
                 case OPTION_CHECK_CONFIG:
                         options.check_config = true;
+                        break;
+                case OPTION_GIVE_BACK:
+                        options.give_back = true;
                         break;
                 case 'V':
                         (void)printf("ksmtuned %s\n", KSMTUNED_VERSION);

@@ -13,6 +13,7 @@ struct options {
         bool dry_run;
         bool debug;
         bool check_config;
+        bool give_back;
 };
 
 /* Exit statuses, as ksmtuned(8) lists them. */

@@ -3,13 +3,16 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "ksmtuned-config.h"
+#include "ksmtuned/guest-file.h"
 #include "ksmtuned/journal.h"
 #include "ksmtuned/reason.h"
 
@@ -23,6 +26,25 @@ static int64_t clock_usec(clockid_t clock)
 
         (void)clock_gettime(clock, &ts);
         return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* When it decides next at the latest, CLOCK_MONOTONIC. */
+static uint64_t next_decision_usec(const struct manager *manager)
+{
+        uint64_t next =
+                (uint64_t)clock_usec(CLOCK_MONOTONIC) + manager->settings->monitor_interval_usec;
+
+        if (manager->last_decision.next_usec > 0 && manager->last_decision.next_usec < next)
+                next = manager->last_decision.next_usec;
+        return next;
+}
+
+/* For those who read the state: CLOCK_MONOTONIC as CLOCK_REALTIME; SAMPLE_ABSENT of 0. */
+static int64_t realtime_of(uint64_t monotonic_usec)
+{
+        if (monotonic_usec == 0)
+                return SAMPLE_ABSENT;
+        return clock_usec(CLOCK_REALTIME) + ((int64_t)monotonic_usec - clock_usec(CLOCK_MONOTONIC));
 }
 
 static void publish_state(struct manager *manager, enum trigger trigger,
@@ -53,13 +75,64 @@ static void publish_state(struct manager *manager, enum trigger trigger,
         state.ksmd_cpu_nsec = sample->ksm.ksmd_cpu_nsec;
         state.decisions = manager->n_decisions;
         state.time_usec = clock_usec(CLOCK_REALTIME);
+        state.next_usec = realtime_of(next_decision_usec(manager));
+        state.pass_due_usec = realtime_of(decision->pass_due_usec);
         state.interval_usec = (int64_t)manager->settings->monitor_interval_usec;
-        state.advisor_before = manager->advisor_before;
+        owed_to_state(&manager->owed, &state);
 
         r = state_write(manager->root, &state);
         complain(&manager->complaints, COMPLAINT_STATE, r, LOG_WARNING,
                  "cannot write " STATE_PATH ": %s; ksmctl will not see the decisions",
                  strerror(-r));
+}
+
+static int write_guests(const struct manager *manager)
+{
+        struct guest_file_entry *entries;
+        const struct guest *list;
+        size_t n;
+        int r;
+
+        list = guests_list(manager->guests, &n);
+        entries = calloc(n + 1, sizeof(*entries));
+        if (!entries)
+                return -ENOMEM;
+        for (size_t i = 0; i < n; i++)
+                entries[i] = (struct guest_file_entry){list[i].pid, list[i].start_time};
+        r = guest_file_write(manager->root, getpid(), entries, n);
+        free(entries);
+        return r;
+}
+
+void publish_guests(struct manager *manager)
+{
+        const struct guests_scan_info *scan = &manager->last_scan;
+        bool sees_all = !scan->others_hidden && !scan->names_denied;
+        int r = 0;
+
+        /* One decision leaves nobody behind who would follow the guests. */
+        if (!manager->publish_state || !manager->guests_to_publish || manager->options->once)
+                return;
+        if (sees_all)
+                r = write_guests(manager);
+        /* Changes are rare; the text of hundreds, and the holes that the scan's tables left when
+         * they grew, would stay for good. */
+        (void)malloc_trim(0);
+        manager->guests_to_publish = !sees_all || r < 0;
+        /* The list of before is better no list. */
+        if (manager->guests_to_publish)
+                (void)guest_file_remove(manager->root);
+        complain(&manager->complaints, COMPLAINT_GUEST_FILE, r, LOG_WARNING,
+                 "cannot write " GUEST_FILE_PATH ": %s; ksmctl looks at every process instead",
+                 strerror(-r));
+}
+
+void publish_end(struct manager *manager)
+{
+        if (!manager->publish_state)
+                return;
+        (void)state_remove(manager->root);
+        (void)guest_file_remove(manager->root);
 }
 
 /* A watchdog that is shorter than the interval would bite a healthy daemon, so it is stretched. */
@@ -89,27 +162,41 @@ static void notify_manager(struct manager *manager, const char *status)
                          manager->watchdog_usec > 0 ? "WATCHDOG=1\n" : "", status);
 }
 
+/*
+ * Classic changes what KSM does with a knob. Where passes are driven, the knobs move all the time,
+ * and a pass that only looks what has come is no news either.
+ */
+static bool is_change(const struct manager *manager, const struct ksm_knobs *knobs)
+{
+        enum phase phase = manager->last_decision.phase;
+
+        if (manager->settings->policy.kind == POLICY_CLASSIC)
+                return memcmp(&manager->last_knobs, knobs, sizeof(*knobs)) != 0;
+        return phase != manager->last_phase && phase != PHASE_PROBE;
+}
+
 /* One entry for each change of what KSM does; none where all stays as it is. */
 static void log_change(struct manager *manager, const struct sample *sample,
                        const struct ksm_knobs *knobs, const char *status)
 {
         const struct decision *decision = &manager->last_decision;
         const struct journal_field fields[] = {
-                {"KSM_RUN", knobs->run},
-                {"KSM_PAGES_TO_SCAN", knobs->pages_to_scan},
-                {"KSM_SLEEP_MSEC", knobs->sleep_millisecs},
-                {"KSM_TOTAL_KB", decision->total_kb},
-                {"KSM_FREE_KB", decision->free_kb},
-                {"KSM_COMMITTED_KB", decision->committed_kb},
-                {"KSM_THRESHOLD_KB", decision->threshold_kb},
-                {"KSM_GUESTS", sample->guests.count},
-                {"KSM_SAVED_BYTES", ksm_saved_bytes(&sample->ksm)},
+                {.name = "KSM_RUN", .value = knobs->run},
+                {.name = "KSM_PAGES_TO_SCAN", .value = knobs->pages_to_scan},
+                {.name = "KSM_SLEEP_MSEC", .value = knobs->sleep_millisecs},
+                {.name = "KSM_TOTAL_KB", .value = decision->total_kb},
+                {.name = "KSM_FREE_KB", .value = decision->free_kb},
+                {.name = "KSM_COMMITTED_KB", .value = decision->committed_kb},
+                {.name = "KSM_THRESHOLD_KB", .value = decision->threshold_kb},
+                {.name = "KSM_GUESTS", .value = sample->guests.count},
+                {.name = "KSM_SAVED_BYTES", .value = ksm_saved_bytes(&sample->ksm)},
         };
-        bool first = manager->last_knobs.run < 0;
-        if (!first && memcmp(&manager->last_knobs, knobs, sizeof(*knobs)) == 0 &&
-            !manager->options->dry_run)
+        const bool first = manager->last_knobs.run < 0;
+
+        if (!first && !is_change(manager, knobs) && !manager->options->dry_run)
                 return;
         manager->last_knobs = *knobs;
+        manager->last_phase = decision->phase;
         journal_event(first ? LOG_NOTICE : LOG_INFO, first ? JOURNAL_STARTED : JOURNAL_CHANGED,
                       fields, sizeof(fields) / sizeof(fields[0]), "%s%s", status,
                       manager->options->dry_run ? " (dry run: not applied)" : "");
@@ -134,9 +221,15 @@ void publish_decision(struct manager *manager, enum trigger trigger, const struc
 {
         char status[STATUS_SIZE];
 
+        manager->n_decisions++;
+        manager->published_usec = (uint64_t)clock_usec(CLOCK_MONOTONIC);
         (void)decision_status(status, sizeof(status), &manager->last_decision, sample);
         if (manager->debug_log.fd >= 0)
                 write_debug_log(manager);
+        /* First: who waits for the state finds the guests that it was decided on. */
+        publish_guests(manager);
+        /* Before the state: who sees its count of decisions finds the figures there. */
+        metering_publish(manager, trigger, sample);
         if (manager->publish_state)
                 publish_state(manager, trigger, sample, knobs);
         log_change(manager, sample, knobs, status);

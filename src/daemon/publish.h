@@ -12,6 +12,15 @@
 void publish_decision(struct manager *manager, enum trigger trigger, const struct sample *sample,
                       const struct ksm_knobs *knobs);
 
+/*
+ * The guests of the last scan, where they are others than those that were written last. Not of a
+ * daemon that cannot see all processes: who asks might see more.
+ */
+void publish_guests(struct manager *manager);
+
+/* Takes away what is to be had only of a daemon that runs. */
+void publish_end(struct manager *manager);
+
 /* RELOADING=1 with the time that systemd asks for; READY=1 once the new settings are in force. */
 void publish_reloading(void);
 void publish_ready(struct manager *manager);

@@ -34,14 +34,22 @@ static bool is_helper(const char *comm, const char *exe)
         return false;
 }
 
+/* fnmatch() for names of which hardly one begins as the glob does. */
+static bool glob_matches(const char *glob, const char *name)
+{
+        if (*glob != *name && !strchr("*?[\\", *glob))
+                return false;
+        return fnmatch(glob, name, 0) == 0;
+}
+
 bool guest_match(const char *const *globs, const char *comm, const char *exe)
 {
         if (is_helper(comm, exe))
                 return false;
         for (; *globs; globs++) {
-                if (fnmatch(*globs, comm, 0) == 0)
+                if (glob_matches(*globs, comm))
                         return true;
-                if (exe && fnmatch(*globs, exe, 0) == 0)
+                if (exe && glob_matches(*globs, exe))
                         return true;
                 /* A name without wildcards that was cut short and cannot be had in full. */
                 if (!exe && strlen(comm) == COMM_LEN && strncmp(*globs, comm, COMM_LEN) == 0)
@@ -50,14 +58,15 @@ bool guest_match(const char *const *globs, const char *comm, const char *exe)
         return false;
 }
 
-/* The command line's first word. */
-static ssize_t read_command(const struct sysroot *proc, uint32_t pid, char *buf, size_t size)
+/* The beginning of a file, by one read(): that is what looking at thousands of processes costs. */
+static ssize_t read_begin(const struct sysroot *proc, uint32_t pid, const char *name, char *buf,
+                          size_t size)
 {
         CLEANUP_FD int fd = -1;
         char path[PROC_PATH_SIZE];
         ssize_t n;
 
-        (void)snprintf(path, sizeof(path), "%u/cmdline", pid);
+        (void)snprintf(path, sizeof(path), "%u/%s", pid, name);
         fd = sysroot_openat(proc, path, O_RDONLY, 0);
         if (fd < 0)
                 return fd;
@@ -83,7 +92,7 @@ static const char *read_exe_name(const struct sysroot *proc, uint32_t pid, char 
                 buf[(size_t)n - suffix] = '\0';
         /* A recorded root may have no links. */
         if (n == -EACCES || n == -EPERM || (n < 0 && proc->made_up))
-                n = read_command(proc, pid, buf, CMDLINE_SIZE);
+                n = read_begin(proc, pid, "cmdline", buf, CMDLINE_SIZE);
         if (n <= 0)
                 return NULL;
         slash = strrchr(buf, '/');
@@ -93,11 +102,9 @@ static const char *read_exe_name(const struct sysroot *proc, uint32_t pid, char 
 int guest_classify(const struct sysroot *proc, const char *const *globs, uint32_t pid,
                    char ret_comm[PROCESS_COMM_SIZE])
 {
-        char path[PROC_PATH_SIZE], text[PROCESS_COMM_SIZE + 64], link[LINK_SIZE];
-        ssize_t n;
+        char text[PROCESS_COMM_SIZE + 64], link[LINK_SIZE];
+        ssize_t n = read_begin(proc, pid, "comm", text, sizeof(text));
 
-        (void)snprintf(path, sizeof(path), "%u/comm", pid);
-        n = sysroot_read(proc, path, text, sizeof(text));
         if (n == -EACCES || n == -EPERM)
                 return -EACCES;
         if (n <= 0)

@@ -161,6 +161,7 @@ int guest_memory_read(const struct sysroot *proc, enum guest_metric metric, stru
                 return r;
 
         guest->by_rss = false;
+        guest->rss_kb = resident_kb;
         guest->committed_kb = metric == GUEST_METRIC_VSZ ? size_kb : resident_kb;
         if (metric == GUEST_METRIC_PSS) {
                 if (read_pss(proc, guest, &pss_kb) == 0)

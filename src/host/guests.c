@@ -8,43 +8,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/vfs.h>
-#include <time.h>
+#include <unistd.h>
 
-#include "guest-match.h"
+#include "guest-exits.h"
 #include "guest-memory.h"
-#include "ksmtuned/cleanup.h"
-#include "pid-table.h"
-#include "proc-list.h"
-
-#define STAT_SIZE 1024
-
-struct guests {
-        struct sysroot proc;      /* begins at /proc itself */
-        const char *const *globs; /* the caller's */
-        enum guest_metric metric;
-
-        bool can_remember; /* a procfs of our own PID namespace */
-        bool primed;       /* a first scan has filled the table */
-        struct proc_lister lister;
-        struct pid_table known;
-        uint64_t n_scans;
-        uint32_t last_pids[2]; /* the kernel's PID cursor one and two scans ago */
-        uint32_t swept_to;     /* the net has listed the PIDs below this one in its cycle */
-        unsigned sweep_step;
-        bool names_denied, others_hidden;
-
-        struct guest *list; /* in order of PIDs */
-        size_t n, n_allocated;
-};
+#include "guests-private.h"
 
 static const char *const no_globs[] = {NULL};
 
 static void forget_all(struct guests *guests)
 {
-        for (size_t i = 0; i < guests->n; i++)
-                if (guests->list[i].statm_fd >= 0)
-                        (void)close(guests->list[i].statm_fd);
-        guests->n = 0;
+        guest_list_clear(&guests->list);
         guests->known.n = 0;
         guests->primed = false;
         guests->swept_to = 0;
@@ -75,6 +49,7 @@ int guests_new(struct guests **ret_guests, const struct sysroot *root)
         if (!guests)
                 return -ENOMEM;
         guests->globs = no_globs;
+        guests->exits_fd = -1;
         guests->proc.made_up = root->made_up;
         guests->proc.fd = sysroot_openat(root, "/proc", O_RDONLY | O_DIRECTORY, 0);
         if (guests->proc.fd < 0) {
@@ -94,7 +69,9 @@ struct guests *guests_free(struct guests *guests)
                 return NULL;
         forget_all(guests);
         pid_table_clear(&guests->known);
-        free(guests->list);
+        if (guests->exits_fd >= 0)
+                (void)close(guests->exits_fd);
+        guest_list_free(&guests->list);
         sysroot_close(&guests->proc);
         free(guests);
         return NULL;
@@ -105,132 +82,6 @@ void guests_set_match(struct guests *guests, const char *const *globs, enum gues
         guests->globs = globs;
         guests->metric = metric;
         forget_all(guests);
-}
-
-/*
- * The clock that clock_getcpuclockid(3) finds, without the system call that it spends to see
- * whether there is such a process: reading the clock tells that, too. The encoding is the kernel's.
- */
-static clockid_t process_cpu_clock(uint32_t pid)
-{
-        const unsigned int per_process = 2; /* CPUCLOCK_SCHED, and not a single thread's */
-
-        return (clockid_t)(~pid << 3 | per_process);
-}
-
-/* The low half of the process's CPU clock. Anybody may read anybody's. Return: 0; -ESRCH. */
-static int read_cpu_clock(uint32_t pid, uint32_t *ret_nsec)
-{
-        struct timespec ts;
-
-        if (clock_gettime(process_cpu_clock(pid), &ts) < 0)
-                return -ESRCH;
-        *ret_nsec = (uint32_t)((uint64_t)ts.tv_sec * UINT64_C(1000000000) + (uint64_t)ts.tv_nsec);
-        return 0;
-}
-
-static size_t guest_lower_bound(const struct guests *guests, pid_t pid)
-{
-        size_t low = 0, high = guests->n;
-
-        while (low < high) {
-                size_t middle = low + (high - low) / 2;
-
-                if (guests->list[middle].pid < pid)
-                        low = middle + 1;
-                else
-                        high = middle;
-        }
-        return low;
-}
-
-static void remove_guest(struct guests *guests, size_t i)
-{
-        if (guests->list[i].statm_fd >= 0)
-                (void)close(guests->list[i].statm_fd);
-        guests->n--;
-        memmove(&guests->list[i], &guests->list[i + 1], (guests->n - i) * sizeof(*guests->list));
-}
-
-static int reserve_guest(struct guests *guests)
-{
-        size_t n = guests->n_allocated + guests->n_allocated / 2 + 16;
-        struct guest *list;
-
-        if (guests->n < guests->n_allocated)
-                return 0;
-        list = realloc(guests->list, n * sizeof(*list));
-        if (!list)
-                return -ENOMEM;
-        guests->list = list;
-        guests->n_allocated = n;
-        return 0;
-}
-
-/* Return: 1; 0 if the process has vanished meanwhile; a negative errno. */
-static int add_guest(struct guests *guests, size_t i, pid_t pid, const char *comm)
-{
-        struct guest guest = {.pid = pid, .statm_fd = -1};
-        char path[PROC_PATH_SIZE], text[STAT_SIZE];
-        struct process_stat stat;
-        int r;
-
-        r = reserve_guest(guests);
-        if (r < 0)
-                return r;
-        (void)snprintf(path, sizeof(path), "%d/stat", pid);
-        if (sysroot_read(&guests->proc, path, text, sizeof(text)) <= 0 ||
-            process_stat_parse(text, &stat) < 0)
-                return 0;
-        guest.start_time = stat.start_time;
-        memcpy(guest.comm, comm, sizeof(guest.comm));
-        guest.statm_fd = guest_open_statm(&guests->proc, pid);
-
-        r = guest_memory_read(&guests->proc, guests->metric, &guest);
-        if (r != 1) {
-                if (guest.statm_fd >= 0)
-                        (void)close(guest.statm_fd);
-                /* A zombie stays in the table as what it is: no guest. */
-                return r == 0;
-        }
-        memmove(&guests->list[i + 1], &guests->list[i], (guests->n - i) * sizeof(*guests->list));
-        guests->list[i] = guest;
-        guests->n++;
-        return 1;
-}
-
-/* Looks into a process and files it. Return: 1; 0 if it has vanished; a negative errno. */
-static int look_into(struct guests *guests, uint32_t pid)
-{
-        char comm[PROCESS_COMM_SIZE];
-        size_t i = guest_lower_bound(guests, (pid_t)pid);
-        bool listed = i < guests->n && guests->list[i].pid == (pid_t)pid;
-        int r = guest_classify(&guests->proc, guests->globs, pid, comm);
-
-        if (r == -EACCES)
-                guests->names_denied = true;
-        if (r == 1 && listed)
-                memcpy(guests->list[i].comm, comm, sizeof(comm));
-        else if (r == 1)
-                return add_guest(guests, i, (pid_t)pid, comm);
-        else if (listed)
-                remove_guest(guests, i);
-        return r != -ESRCH;
-}
-
-/* Brings the guests that are known up to date, and forgets those that have ended. */
-static void refresh_guests(struct guests *guests)
-{
-        for (size_t i = 0; i < guests->n;) {
-                struct guest *guest = &guests->list[i];
-
-                if (guest_memory_read(&guests->proc, guests->metric, guest) == 1) {
-                        i++;
-                        continue;
-                }
-                pid_table_remove(&guests->known, (uint32_t)guest->pid);
-                remove_guest(guests, i);
-        }
 }
 
 /* One entry of a listing: what is known of the PID is taken over or renewed. */
@@ -257,10 +108,10 @@ static int merge_pid(void *userdata, uint32_t pid)
                 return pid_table_append(&merge->merged, *old);
 
         /* The clock first: what happens after it will have moved it by the next time. */
-        if (guests->can_remember && read_cpu_clock(pid, &entry.cpu_nsec) < 0)
+        if (guests->can_remember && guests_read_cpu_clock(pid, &entry.cpu_nsec) < 0)
                 return 0;
         if (!old || old->cpu_nsec != entry.cpu_nsec) {
-                r = look_into(guests, pid);
+                r = guests_look_into(guests, pid);
                 if (r <= 0)
                         return r;
         }
@@ -297,10 +148,10 @@ static int check_due(struct guests *guests)
                 struct pid_entry entry = known->entries[i];
                 bool vanished = false;
 
-                if (r >= 0 && entry.pid % GUESTS_CYCLE == turn) {
-                        vanished = read_cpu_clock(entry.pid, &entry.cpu_nsec) < 0;
+                if (r >= 0 && (guests->suspect || entry.pid % GUESTS_CYCLE == turn)) {
+                        vanished = guests_read_cpu_clock(entry.pid, &entry.cpu_nsec) < 0;
                         if (!vanished && entry.cpu_nsec != known->entries[i].cpu_nsec) {
-                                r = look_into(guests, entry.pid);
+                                r = guests_look_into(guests, entry.pid);
                                 vanished = r == 0;
                         }
                 }
@@ -365,20 +216,21 @@ static int scan(struct guests *guests)
                 guests->primed = false;
 
         if (guests->primed) {
-                refresh_guests(guests);
+                guests_refresh(guests);
                 r = scan_new(guests, last_pid);
                 if (r == 0)
                         r = check_due(guests);
                 if (r == 0)
                         r = sweep(guests);
         } else {
-                refresh_guests(guests);
+                guests_refresh(guests);
                 r = scan_all(guests);
                 guests->last_pids[0] = last_pid;
         }
         guests->last_pids[1] = guests->last_pids[0];
         guests->last_pids[0] = last_pid;
         guests->primed = r == 0;
+        guests->suspect = false;
         guests->n_scans++;
         return r;
 }
@@ -395,13 +247,16 @@ int guests_scan(struct guests *guests, struct guests_sample *ret_sample,
                 forget_all(guests);
                 return r;
         }
-        for (size_t i = 0; i < guests->n; i++) {
+        for (size_t i = 0; i < guests->list.n; i++) {
+                const struct guest *guest = &guests->list.guests[i];
+
                 sample.count++;
-                sample.committed_kb =
-                        saturating_add(sample.committed_kb, guests->list[i].committed_kb);
-                info.n_unreadable += guests->list[i].by_rss;
+                sample.committed_kb = saturating_add(sample.committed_kb, guest->committed_kb);
+                info.n_unreadable += guest->by_rss;
         }
         info.n_processes = guests->known.n;
+        info.changed = guests->list.changed;
+        guests->list.changed = false;
         info.others_hidden = guests->others_hidden;
         info.names_denied = guests->names_denied;
         *ret_sample = sample;
@@ -412,6 +267,40 @@ int guests_scan(struct guests *guests, struct guests_sample *ret_sample,
 
 const struct guest *guests_list(const struct guests *guests, size_t *ret_n)
 {
-        *ret_n = guests->n;
-        return guests->list;
+        *ret_n = guests->list.n;
+        return guests->list.guests;
+}
+
+int guests_watch_exits(struct guests *guests, int *ret_fd)
+{
+        int fd;
+
+        if (!guests->can_remember)
+                return -EOPNOTSUPP;
+        if (guests->exits_fd < 0) {
+                fd = guest_exits_open();
+                if (fd < 0)
+                        return fd;
+                guests->exits_fd = fd;
+                /* Those that are known already have no pidfd. */
+                forget_all(guests);
+        }
+        *ret_fd = guests->exits_fd;
+        return 0;
+}
+
+void guests_take_exits(struct guests *guests)
+{
+        guest_exits_take(guests->exits_fd);
+}
+
+void guests_listen(struct guests *guests, guest_listener *listener, void *userdata)
+{
+        guests->listener = listener;
+        guests->userdata = userdata;
+}
+
+void guests_suspect(struct guests *guests)
+{
+        guests->suspect = true;
 }

@@ -23,6 +23,7 @@ int ksm_apply(const struct sysroot *root, const struct ksm_knobs *now, const str
               struct ksm_applied *ret_applied)
 {
         const struct step steps[] = {
+                {KSM_SMART_SCAN, now->smart_scan, want->smart_scan},
                 {KSM_PAGES_TO_SCAN, now->pages_to_scan, want->pages_to_scan},
                 {KSM_SLEEP_MILLISECS, now->sleep_millisecs, want->sleep_millisecs},
                 {KSM_RUN, now->run, want->run},

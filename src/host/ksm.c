@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "ksmtuned/ksm.h"
+#include "ksm-private.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -148,7 +148,7 @@ int ksm_set(const struct sysroot *root, enum ksm_attribute attribute, int64_t va
         return r == -ENOENT ? -EOPNOTSUPP : r;
 }
 
-int ksm_sample(const struct sysroot *root, struct ksm_sample *ret_sample)
+int ksm_sample_by(ksm_getter *get, void *userdata, struct ksm_sample *ret_sample)
 {
         struct ksm_sample sample;
         const struct {
@@ -164,10 +164,13 @@ int ksm_sample(const struct sysroot *root, struct ksm_sample *ret_sample)
                 {KSM_PAGES_UNSHARED, &sample.pages_unshared},
                 {KSM_PAGES_VOLATILE, &sample.pages_volatile},
                 {KSM_ZERO_PAGES, &sample.ksm_zero_pages},
+                {KSM_PAGES_SCANNED, &sample.pages_scanned},
+                {KSM_PAGES_SKIPPED, &sample.pages_skipped},
+                {KSM_SMART_SCAN, &sample.smart_scan},
         };
 
         for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-                int r = ksm_get(root, wanted[i].attribute, wanted[i].value);
+                int r = get(userdata, wanted[i].attribute, wanted[i].value);
 
                 /* Without the knobs there is no KSM; a counter may be missing on an old kernel. */
                 if (r == -EOPNOTSUPP && wanted[i].attribute > KSM_SLEEP_MILLISECS)
@@ -178,6 +181,30 @@ int ksm_sample(const struct sysroot *root, struct ksm_sample *ret_sample)
         sample.page_bytes = sysconf(_SC_PAGESIZE);
         sample.ksmd_cpu_nsec = ret_sample->ksmd_cpu_nsec;
         *ret_sample = sample;
+        return 0;
+}
+
+static int get_by_name(void *userdata, enum ksm_attribute attribute, int64_t *ret_value)
+{
+        return ksm_get(userdata, attribute, ret_value);
+}
+
+int ksm_sample(const struct sysroot *root, struct ksm_sample *ret_sample)
+{
+        return ksm_sample_by(get_by_name, (void *)(uintptr_t)root, ret_sample);
+}
+
+int ksm_schedstat_parse(const char *text, int64_t *ret_nsec)
+{
+        long long nsec = -1;
+        char *rest = NULL;
+
+        errno = 0;
+        if (isdigit((unsigned char)text[0]))
+                nsec = strtoll(text, &rest, 10);
+        if (nsec < 0 || errno != 0 || *rest != ' ')
+                return -EBADMSG;
+        *ret_nsec = nsec;
         return 0;
 }
 
@@ -221,20 +248,12 @@ static int find_ksmd(const struct sysroot *root, pid_t *ret_pid)
 /* The first number of /proc/PID/schedstat: ns on the CPU. */
 static int read_schedstat(const struct sysroot *root, pid_t pid, int64_t *ret_nsec)
 {
-        char path[PATH_SIZE], text[STAT_SIZE], *rest;
-        long long nsec;
+        char path[PATH_SIZE], text[STAT_SIZE];
         ssize_t n;
 
         (void)snprintf(path, sizeof(path), "/proc/%d/schedstat", pid);
         n = sysroot_read(root, path, text, sizeof(text));
-        if (n < 0)
-                return (int)n;
-        errno = 0;
-        nsec = isdigit((unsigned char)text[0]) ? strtoll(text, &rest, 10) : -1;
-        if (nsec < 0 || errno != 0 || *rest != ' ')
-                return -EBADMSG;
-        *ret_nsec = nsec;
-        return 0;
+        return n < 0 ? (int)n : ksm_schedstat_parse(text, ret_nsec);
 }
 
 static int read_ticks(const struct sysroot *root, pid_t pid, int64_t *ret_nsec)

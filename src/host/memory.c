@@ -3,12 +3,16 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#include "ksmtuned/cleanup.h"
 
 /* Some 55 lines of at most 30 characters today. */
 #define MEMINFO_SIZE  8192
@@ -28,6 +32,7 @@ static const struct meminfo_field meminfo_fields[] = {
         {"Cached", offsetof(struct memory_sample, cached_kb), false, 0},
         {"MemAvailable", offsetof(struct memory_sample, available_kb), false, SAMPLE_ABSENT},
         {"SwapFree", offsetof(struct memory_sample, swap_free_kb), false, SAMPLE_ABSENT},
+        {"AnonPages", offsetof(struct memory_sample, anon_kb), false, SAMPLE_ABSENT},
 };
 #define N_FIELDS (sizeof(meminfo_fields) / sizeof(meminfo_fields[0]))
 
@@ -95,6 +100,17 @@ int memory_parse(const char *text, struct memory_sample *ret_memory)
                         return -EBADMSG;
         *ret_memory = memory;
         return 0;
+}
+
+int memory_field(const char *text, const char *name, int64_t *ret_kb)
+{
+        size_t len = strlen(name);
+        const char *line, *end;
+
+        for (line = text; (end = strchr(line, '\n')) != NULL; line = end + 1)
+                if (strncmp(line, name, len) == 0 && line[len] == ':')
+                        return parse_kb(line + len + 1, end, ret_kb);
+        return -ENOENT;
 }
 
 int memory_read(const struct sysroot *root, struct memory_sample *ret_memory)
@@ -196,4 +212,22 @@ int pressure_read(const struct sysroot *root, struct pressure_sample *ret_pressu
         if (n < 0)
                 return (int)n; /* -EOPNOTSUPP itself where PSI is switched off */
         return pressure_parse(text, ret_pressure);
+}
+
+int pressure_watch(const struct sysroot *root, uint64_t stall_usec, uint64_t window_usec)
+{
+        CLEANUP_FD int fd = -1;
+        char text[64];
+        int n;
+
+        if (root->made_up)
+                return -EOPNOTSUPP;
+        fd = sysroot_openat(root, "/proc/pressure/memory", O_RDWR, 0);
+        if (fd < 0)
+                return fd == -ENOENT ? -EOPNOTSUPP : fd;
+        n = snprintf(text, sizeof(text), "some %" PRIu64 " %" PRIu64, stall_usec, window_usec);
+        /* With the NUL byte at its end, as the kernel's documentation has it. */
+        if (write(fd, text, (size_t)n + 1) < 0)
+                return -errno;
+        return TAKE_FD(fd);
 }

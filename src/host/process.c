@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +19,8 @@ enum {
 };
 
 #define FLAG_KTHREAD 0x00200000
+
+#define STAT_SIZE 1024
 
 static int parse_comm(const char *text, const char **ret_end, char comm[PROCESS_COMM_SIZE])
 {
@@ -107,4 +110,16 @@ int process_stat_parse(const char *text, struct process_stat *ret_stat)
                 stat.rss_pages = 0;
         *ret_stat = stat;
         return 0;
+}
+
+int process_stat_read(const struct sysroot *root, pid_t pid, struct process_stat *ret_stat)
+{
+        char path[64], text[STAT_SIZE];
+        ssize_t n;
+
+        (void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+        n = sysroot_read(root, path, text, sizeof(text));
+        if (n == -ENOENT)
+                return -ESRCH;
+        return n < 0 ? (int)n : process_stat_parse(text, ret_stat);
 }

@@ -18,16 +18,17 @@
 /* By the names that their processes go by; a script goes by its own name, not the interpreter's. */
 static const struct {
         const char *comm, *name;
+        bool on_request;
 } known_rivals[] = {
-        {"ksmtuned", "another ksmtuned"},
-        {"tuned", "tuned"},
-        {"momd", "oVirt MOM"},
-        {"vdsmd", "oVirt vdsm"},
-        {"virt-handler", "KubeVirt virt-handler"},
-        {"ksm-throttler", "Kata ksm-throttler"},
-        {"uksmd", "uksmd"},
-        {"libvirtd", "libvirt (virsh node-memory-tune)"},
-        {"virtqemud", "libvirt (virsh node-memory-tune)"},
+        {"ksmtuned", "another ksmtuned", false},
+        {"tuned", "tuned", true}, /* some of its profiles switch KSM off */
+        {"momd", "oVirt MOM", false},
+        {"vdsmd", "oVirt vdsm", false},
+        {"virt-handler", "KubeVirt virt-handler", false},
+        {"ksm-throttler", "Kata ksm-throttler", false},
+        {"uksmd", "uksmd", false},
+        {"libvirtd", "libvirt (virsh node-memory-tune)", true},
+        {"virtqemud", "libvirt (virsh node-memory-tune)", true},
 };
 
 struct search {
@@ -50,8 +51,8 @@ static int look_at(void *userdata, uint32_t pid)
         comm[strcspn(comm, "\n")] = '\0';
         for (size_t i = 0; i < sizeof(known_rivals) / sizeof(known_rivals[0]); i++)
                 if (strcmp(comm, known_rivals[i].comm) == 0) {
-                        search->rivals[search->n++] =
-                                (struct rival){known_rivals[i].name, (pid_t)pid};
+                        search->rivals[search->n++] = (struct rival){
+                                known_rivals[i].name, (pid_t)pid, known_rivals[i].on_request};
                         break;
                 }
         return 0;
@@ -66,7 +67,7 @@ int rivals_find(const struct sysroot *root, pid_t own_pid, struct rival *ret_riv
         int r;
 
         if (n > 0 && ksm_get(root, KSM_ADVISOR_MODE, &mode) == 0 && mode != KSM_ADVISOR_NONE)
-                ret_rivals[search.n++] = (struct rival){"the kernel's advisor", 0};
+                ret_rivals[search.n++] = (struct rival){"the kernel's advisor", 0, false};
         fd = sysroot_openat(root, "/proc", O_RDONLY | O_DIRECTORY, 0);
         if (fd < 0)
                 return fd;

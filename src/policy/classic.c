@@ -46,6 +46,7 @@ void classic_decide(const struct classic_params *params, struct classic_state *s
                 .committed_kb = sample->guests.committed_kb,
                 .threshold_kb = classic_threshold_kb(params, sample->memory.total_kb),
                 .sleep_millisecs = classic_sleep_msec(params, sample->memory.total_kb),
+                .smart_scan = SMART_SCAN_LEAVE,
         };
 
         if (decision.total_kb > 0) {

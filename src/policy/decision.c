@@ -10,6 +10,12 @@ const char *decision_phase_name(enum phase phase)
                 return "boost";
         case PHASE_DECAY:
                 return "decay";
+        case PHASE_BURST:
+                return "burst";
+        case PHASE_REST:
+                return "rest";
+        case PHASE_PROBE:
+                return "probe";
         case PHASE_UNDECIDED:
                 break;
         }

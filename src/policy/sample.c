@@ -30,6 +30,11 @@ int64_t ksm_saved_bytes(const struct ksm_sample *ksm)
         return saturating_mul(pages, ksm->page_bytes);
 }
 
+bool ksm_unmerge_fits(int64_t available_kb, int64_t saved_bytes)
+{
+        return saturating_mul(available_kb, 10) > saturating_mul(saved_bytes / 1024, 11);
+}
+
 int64_t memory_reclaimable_kb(const struct memory_sample *memory)
 {
         return saturating_add(saturating_add(memory->free_kb, memory->buffers_kb),

@@ -110,7 +110,16 @@ int debug_log_decision(struct debug_log *log, const struct decision *decision)
         format_date(lines.date, sizeof(lines.date));
         add_line(&lines, "committed %" PRId64 " free %" PRId64, decision->committed_kb,
                  decision->free_kb);
-        if (decision->verdict == VERDICT_STOP) {
+        if (decision->why != WHY_NONE) {
+                /* The original's sentences would not be true of a policy that drives passes. */
+                add_line(&lines, "%s, with nothing merged %" PRId64,
+                         decision_phase_name(decision->phase), decision->unmerged_kb);
+                if (decision->verdict == VERDICT_STOP)
+                        add_line(&lines, "KSMCTL stop");
+                else
+                        add_line(&lines, "KSMCTL start %" PRId64 " %" PRId64,
+                                 decision->pages_to_scan, decision->sleep_millisecs);
+        } else if (decision->verdict == VERDICT_STOP) {
                 add_line(&lines, "%" PRId64 " < %" PRId64 " and free > %" PRId64 ", stop ksm",
                          needed_kb, decision->total_kb, decision->threshold_kb);
         } else {

@@ -16,7 +16,7 @@
 #include <systemd/sd-journal.h>
 
 #define TEXT_SIZE      1024
-#define FIELD_SIZE     64
+#define FIELD_SIZE     128
 #define N_FIELDS_MAX   16
 #define JOURNAL_SOCKET "/run/systemd/journal/socket"
 
@@ -24,6 +24,7 @@ static const char *const message_ids[JOURNAL_MESSAGE_COUNT] = {
         [JOURNAL_STARTED] = "88cce2ec09684a5fb167a7d885257210",
         [JOURNAL_CHANGED] = "07fec61ed79f46fe8ccdfcb7d044e4a4",
         [JOURNAL_FOREIGN] = "8b19f0b949d04da09a785c0f76668132",
+        [JOURNAL_GUEST] = "4b0d8f4bd0f24e2c8a9b3ea1c2a6f0d7",
         [JOURNAL_STOPPED] = "19fe1cffb9f249718ac9cfcb02a3b6da",
 };
 
@@ -83,7 +84,11 @@ static void send_entry(int priority, enum journal_message message,
                 n++;
         }
         for (size_t i = 0; i < n_fields && i < N_FIELDS_MAX; i++, n++)
-                set_field(&iov[n], bufs[i + 2], "%s=%" PRId64, fields[i].name, fields[i].value);
+                if (fields[i].text)
+                        set_field(&iov[n], bufs[i + 2], "%s=%s", fields[i].name, fields[i].text);
+                else
+                        set_field(&iov[n], bufs[i + 2], "%s=%" PRId64, fields[i].name,
+                                  fields[i].value);
         /* libsystemd keeps silent where there is no journald, so this is asked first. */
         if (access(JOURNAL_SOCKET, F_OK) < 0 || sd_journal_sendv(iov, n) < 0)
                 syslog(priority, "%s", text);
@@ -103,6 +108,8 @@ static void write_entry(int priority, enum journal_message message,
                 return;
         switch (current_target) {
         case JOURNAL_STDERR:
+                if (priority >= LOG_DEBUG)
+                        break;
                 (void)fprintf(stderr, "ksmtuned: %s\n", text);
                 break;
         case JOURNAL_JOURNALD:

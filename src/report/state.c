@@ -12,6 +12,8 @@
 
 #define STATE_SIZE 4096
 
+#define STALE_SLACK_USEC (5 * INT64_C(1000000))
+
 enum field_type { TEXT, NUMBER, PID };
 
 struct field {
@@ -45,7 +47,12 @@ static const struct field fields[] = {
         FIELD("REASON", TEXT, reason),
         FIELD("TIME_USEC", NUMBER, time_usec),
         FIELD("INTERVAL_USEC", NUMBER, interval_usec),
+        FIELD("NEXT_USEC", NUMBER, next_usec),
+        FIELD("PASS_DUE_USEC", NUMBER, pass_due_usec),
         FIELD("ADVISOR_MODE_BEFORE", NUMBER, advisor_before),
+        FIELD("SMART_SCAN_BEFORE", NUMBER, smart_scan_before),
+        FIELD("PAGES_TO_SCAN_BEFORE", NUMBER, pages_to_scan_before),
+        FIELD("SLEEP_MSEC_BEFORE", NUMBER, sleep_msec_before),
 };
 #define N_FIELDS (sizeof(fields) / sizeof(fields[0]))
 
@@ -197,4 +204,13 @@ int state_daemon_alive(const struct sysroot *root, const struct state *state)
         if (n < 0)
                 return (int)n;
         return strcmp(comm, "ksmtuned\n") == 0;
+}
+
+bool state_is_stale(const struct state *state, int64_t now_usec)
+{
+        int64_t latest_usec = saturating_add(
+                state->time_usec,
+                saturating_add(saturating_mul(state->interval_usec, 2), STALE_SLACK_USEC));
+
+        return state->time_usec >= 0 && state->interval_usec >= 0 && now_usec > latest_usec;
 }

@@ -57,10 +57,11 @@ def crowd(args, processes, guests, awake_msec=0):
 
 
 @contextlib.contextmanager
-def daemon(args, interval='86400'):
+def daemon(args, interval='86400', more=''):
+    """@more: further lines of its configuration."""
     with tempfile.TemporaryDirectory(prefix='ksmtuned-bench-') as folder:
         config = pathlib.Path(folder) / 'ksmtuned.conf'
-        config.write_text(f'KSM_MONITOR_INTERVAL={interval}\nPIDFILE=\n')
+        config.write_text(f'KSM_MONITOR_INTERVAL={interval}\nPIDFILE=\n{more}')
         with Daemon(args, options=['--dry-run', '--config', str(config)], mounts=MOUNTS) as running:
             yield running
 

@@ -142,7 +142,7 @@ def at_rest(args, bounds):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('build', type=pathlib.Path, help='build folder')
-    parser.add_argument('what', nargs='?', default='all', choices=('decision', 'all'))
+    parser.add_argument('what', nargs='?', default='all', choices=('decision', 'all', 'latency', 'policy'))
     parser.add_argument('--markdown', type=pathlib.Path, metavar='FILE')
     args = parser.parse_args()
     args.ksmtuned = str(args.build.resolve() / 'src/daemon/ksmtuned')
@@ -150,6 +150,11 @@ def arguments():
 
 
 def main():
+    # Where there is nothing of a decision's cost: a program of its own.
+    others = {'latency': 'latency.py', 'policy': 'policy/main.py'}
+    if other := next((others[word] for word in sys.argv[2:3] if word in others), None):
+        script = pathlib.Path(__file__).resolve().parent / other
+        os.execv(sys.executable, [sys.executable, str(script), sys.argv[1], *sys.argv[3:]])
     args = arguments()
     if os.geteuid() != 0:
         print('bench: needs root, for a mount namespace of its own', file=sys.stderr)

@@ -123,7 +123,7 @@ static void check_settings(const struct settings *settings)
                 const struct key_info *info = &key_infos[key];
                 const void *member = (const char *)settings + info->offset;
 
-                if (info->type == KEY_TYPE_INTEGER) {
+                if (info->type == KEY_TYPE_INTEGER || info->type == KEY_TYPE_DECIMAL) {
                         CHECK(*(const int64_t *)member >= info->min);
                         CHECK(*(const int64_t *)member <= info->max);
                 } else if (info->type == KEY_TYPE_INTERVAL) {
@@ -133,10 +133,11 @@ static void check_settings(const struct settings *settings)
         }
         check_path(settings->log_file);
         check_path(settings->pid_file);
+        check_path(settings->metrics_file);
         CHECK(settings->vm_match[0]);
         for (char **glob = settings->vm_match; *glob; glob++)
                 CHECK(**glob && !strpbrk(*glob, " \t,"));
-        CHECK(settings->policy.kind == POLICY_CLASSIC);
+        CHECK(settings->policy.kind == POLICY_CLASSIC || settings->policy.kind == POLICY_ADAPTIVE);
         CHECK(guest_metric_name(settings->ps_metric));
         CHECK(stop_action_name(settings->stop_action));
 }

@@ -169,9 +169,10 @@ def live_ksm():
     """The kernel's KSM for this test alone; unmerged and at rest before and after."""
     if not KSM.is_dir():
         skip_all('this kernel has no KSM')
-    if running := processes_named('ksmtuned'):
-        skip_all(f'a ksmtuned (PID {running[0]}) tunes this host')
     with alone():
+        # Not before: it may be that of another test.
+        if running := processes_named('ksmtuned'):
+            skip_all(f'a ksmtuned (PID {running[0]}) tunes this host')
         try:
             write(KSM / 'run', 2)
             knobs_at_rest()

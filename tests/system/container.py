@@ -36,17 +36,18 @@ def why_not():
     return None
 
 
-def bootstrapped_root():
-    """A cached root; (path, None) or (None, why not). Made once, by debootstrap."""
+def bootstrapped_root(more=()):
+    """A cached root; (path, None) or (None, why not). Made once, by debootstrap, with @more packages."""
     release = debian_release()
-    key = hashlib.sha256(' '.join([release, *PACKAGES]).encode()).hexdigest()[:12]
+    packages = [*PACKAGES, *more]
+    key = hashlib.sha256(' '.join([release, *packages]).encode()).hexdigest()[:12]
     root = CACHE / f'root-{key}'
     if root.is_dir():
         return root, None
     new = CACHE / f'root-{key}.new'
     shutil.rmtree(new, ignore_errors=True)
     CACHE.mkdir(parents=True, exist_ok=True)
-    done = subprocess.run(['debootstrap', '--variant=minbase', '--include=' + ','.join(PACKAGES),
+    done = subprocess.run(['debootstrap', '--variant=minbase', '--include=' + ','.join(packages),
                            release, new], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         return None, 'debootstrap failed: ' + (done.stdout.strip().split('\n') or ['?'])[-1]
@@ -56,7 +57,7 @@ def bootstrapped_root():
 
 
 class Container:
-    """A copy of the root with our build in it. boot() and halt() as often as wanted."""
+    """A copy of the root with our build in it, if @args are given. boot() and halt() as often as wanted."""
 
     def __init__(self, args, base):
         for left in pathlib.Path('/var/tmp').glob('ksmtuned-container-*'):
@@ -68,9 +69,10 @@ class Container:
         self.nspawn = self.leader = 0
         try:
             subprocess.run(['cp', '-a', '--reflink=auto', base, self.root], check=True)
-            subprocess.run(['meson', 'install', '-C', args.build, '--no-rebuild', '--quiet'],
-                           env={**os.environ, 'DESTDIR': str(self.root)}, check=True,
-                           capture_output=True)
+            if args:
+                subprocess.run(['meson', 'install', '-C', args.build, '--no-rebuild', '--quiet'],
+                               env={**os.environ, 'DESTDIR': str(self.root)}, check=True,
+                               capture_output=True)
         except BaseException:
             self.remove()
             raise

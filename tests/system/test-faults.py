@@ -290,6 +290,7 @@ class Suite:
                                 f'a {name} state folder: tuning goes on', daemon.said)
                     self.lives(daemon, f'a {name} state folder')
                     self.says_once(daemon, 'ksmtuned/state', f'a {name} state folder')
+                    self.says_once(daemon, 'ksmtuned/guests', f'a {name} folder for the guests')
                     self.tap.equal(daemon.stop(), 0, f'a {name} state folder: ends with 0')
 
     def log_disk(self):

@@ -80,7 +80,10 @@ class Suite:
             daemon.wait_decisions(CYCLE)
             tap.equal(len(os.listdir(f'/proc/{daemon.pid}/fd')), descriptors,
                       'no descriptor stays open')
-            tap.equal(daemon.said().splitlines()[lines:], [], 'nothing to complain of')
+            # A child of a guest's is a guest until it calls exec, and may be told of.
+            said = [line for line in daemon.said().splitlines()[lines:]
+                    if not line.startswith('ksmtuned: guest ')]
+            tap.equal(said, [], 'nothing to complain of')
             self.end(guests)
             tap.ok(self.counts(daemon, 0, 2), 'guests that end are gone with the next decision',
                    daemon.state)
@@ -199,6 +202,7 @@ class Suite:
 
     def hidden(self):
         tap = self.tap
+        file = self.host.path / 'run/ksmtuned/guests'
         others = subprocess.Popen([self.guest])
         own = subprocess.Popen(['setpriv', f'--reuid={NOBODY}', f'--regid={NOBODY}',
                                 '--clear-groups', self.guest])
@@ -220,6 +224,7 @@ class Suite:
                 lines = daemon.said_lines('hidepid|hidden|may not be|permission|others')
                 tap.equal(len(lines), 1, f'{name}, as nobody: says once that others are hidden')
                 tap.diag('\n'.join(lines) or daemon.said())
+                tap.ok(not file.exists(), f'{name}, as nobody: half a list of guests is not published')
                 cpu, begin = cpu_nsec(daemon.pid), time.monotonic()
                 time.sleep(0.5)
                 tap.ok(daemon.alive() and cpu_nsec(daemon.pid) - cpu
@@ -228,6 +233,7 @@ class Suite:
                 tap.ok(self.counts(daemon, 2), f'{name}, as root: both guests are counted',
                        daemon.state)
                 tap.equal(daemon.said_lines('hidepid|hidden'), [], f'{name}, as root: no word')
+                tap.equal(len(read(file, '').splitlines()), 3, f'{name}, as root: both are published')
         self.end([others, own])
 
     def other_namespace(self):
@@ -245,6 +251,57 @@ class Suite:
             for pid in read(f'/proc/{daemon.pid}/task/{daemon.pid}/children').split():
                 os.kill(int(pid), signal.SIGKILL)
 
+    # --- the list of guests for others ---------------------------------------------------------
+
+    def published(self):
+        tap = self.tap
+        file = self.host.path / 'run/ksmtuned/guests'
+
+        def lines(guests, daemon):
+            listed = sorted((guest.pid, int(read(f'/proc/{guest.pid}/stat').rsplit(')', 1)[1].split()[19]))
+                            for guest in guests)
+            return ''.join(f'{a} {b}\n' for a, b in
+                           [(f'# ksmtuned-guests 1 {daemon.pid}', len(listed)), *listed])
+
+        def holds(guests, daemon, name):
+            want = lines(guests, daemon)
+            tap.ok(wait_for(lambda: read(file, '') == want, 5, 0.005), f'the list of guests: {name}',
+                   lambda: f'{read(file, "none")}\nwant:\n{want}')
+
+        guests = [subprocess.Popen([self.guest]) for _ in range(2)]
+        with self.daemon() as daemon:
+            holds(guests, daemon, 'there with the first decision')
+            tap.equal(oct(file.stat().st_mode & 0o7777), '0o644', 'the list of guests: for everyone')
+            before = file.stat()
+            daemon.wait_decisions(2 * CYCLE)
+            tap.equal((file.stat().st_ino, file.stat().st_mtime_ns), (before.st_ino, before.st_mtime_ns),
+                      'the list of guests: not written again while they stay the same')
+            guests.append(subprocess.Popen([self.guest]))
+            holds(guests, daemon, 'one that starts')
+            self.end([guests.pop(0)])
+            holds(guests, daemon, 'one that ends')
+            beside = Daemon(self.args, self.host.path, ['--dry-run'], self.mounts, wait=False)
+            wait_for(lambda: beside.said_lines('already runs'), 5)
+            time.sleep(0.3)
+            beside.stop()
+            holds(guests, daemon, 'a dry run beside the daemon leaves it alone')
+            self.host.config(CONFIG.replace(GUEST, 'ksmtest-nobody'))
+            os.kill(daemon.pid, signal.SIGHUP)
+            holds([], daemon, 'none by another KSM_VM_MATCH')
+            self.host.config(CONFIG)
+            os.kill(daemon.pid, signal.SIGHUP)
+            holds(guests, daemon, 'and again by the one before')
+            daemon.stop(with_signal=signal.SIGKILL)
+        tap.ok(file.exists(), 'the list of guests: left behind by a daemon that was killed')
+        with self.daemon() as daemon:
+            holds(guests, daemon, 'the next daemon has its own')
+            tap.equal(daemon.stop(), 0, 'the daemon ends')
+            tap.ok(not file.exists(), 'the list of guests: gone with the daemon')
+        subprocess.run([self.args.ksmtuned, '--once', '--root', str(self.host.path)], check=True,
+                       capture_output=True)
+        tap.ok(not file.exists(), 'the list of guests: none of a single decision')
+        self.end(guests)
+
     def run(self):
         with contextlib.ExitStack() as stack:
             stack.callback(self.host.remove)
@@ -253,6 +310,7 @@ class Suite:
             self.late_exec()
             self.pid_reuse()
             self.other_namespace()
+            self.published()
             self.hidden()
 
 

@@ -11,40 +11,15 @@ import subprocess
 import sys
 import tempfile
 
-from common import (Tap, alone, arguments, dependency_of, for_everyone, helper, need_root,
-                    processes_named, read, skip_all, unpacked_package, wait_for)
+from boot import initramfs, kernel_image
+from common import (Tap, alone, arguments, for_everyone, helper, need_root, processes_named, read,
+                    skip_all, wait_for)
 from host import Daemon
 
 QEMU = shutil.which('qemu-system-x86_64')
 
 # All that the daemon sees is real, but for what it would write.
 MOUNTS = 'mount -t tmpfs none /run'
-
-
-def initramfs(init, path):
-    """An archive in cpio's newc format with /init and /dev/console."""
-    entries = [('dev', 0o040755, b'', (0, 0)), ('dev/console', 0o020600, b'', (5, 1)),
-               ('init', 0o100755, pathlib.Path(init).read_bytes(), (0, 0)),
-               ('TRAILER!!!', 0, b'', (0, 0))]
-    archive = bytearray()
-    for number, (name, mode, data, device) in enumerate(entries):
-        fields = (number + 1, mode, 0, 0, 1, 0, len(data), 0, 0, *device, len(name) + 1, 0)
-        archive += b'070701' + b''.join(b'%08X' % field for field in fields)
-        archive += name.encode() + b'\0'
-        archive += b'\0' * (-len(archive) % 4)
-        archive += data
-        archive += b'\0' * (-len(archive) % 4)
-    pathlib.Path(path).write_bytes(archive)
-
-
-def kernel_image():
-    """A kernel that QEMU can boot, or (None, why not)."""
-    package = dependency_of('linux-image-cloud-amd64', r'linux-image-\S+-cloud-amd64')
-    if not package:
-        return None, 'apt-cache knows no linux-image-cloud-amd64'
-    folder, why = unpacked_package(package)
-    images = list(folder.glob('boot/vmlinuz-*')) if folder else []
-    return (images[0], '') if images else (None, why or f'no kernel in {folder}')
 
 
 def settled(pid):
@@ -79,7 +54,8 @@ class Suite:
         if not image:
             self.tap.skip(name, why)
             return self.spawn(QEMU, '-S', '-accel', 'tcg', '-m', 256, '-display', 'none')
-        initramfs(helper(self.args, 'guest-init'), self.folder / 'initrd')
+        init = pathlib.Path(helper(self.args, 'guest-init')).read_bytes()
+        initramfs(self.folder / 'initrd', {'init': init})
         console = self.folder / 'console'
         guest = self.spawn(QEMU, '-accel', 'tcg', '-m', 256, '-display', 'none', '-nodefaults',
                            '-no-user-config', '-no-reboot', '-kernel', image,

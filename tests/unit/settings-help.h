@@ -26,6 +26,10 @@ static inline const char *show(const struct settings *settings, enum key key, ch
         case KEY_TYPE_INTEGER:
                 (void)fprintf(out, "%" PRId64, *(const int64_t *)member);
                 break;
+        case KEY_TYPE_DECIMAL:
+                (void)fprintf(out, "%" PRId64 "/%" PRId64, *(const int64_t *)member,
+                              key_infos[key].scale);
+                break;
         case KEY_TYPE_INTERVAL:
                 (void)fprintf(out, "%" PRIu64, *(const uint64_t *)member);
                 break;
@@ -33,6 +37,7 @@ static inline const char *show(const struct settings *settings, enum key key, ch
                 (void)fprintf(out, "%d", *(const bool *)member);
                 break;
         case KEY_TYPE_PATH:
+        case KEY_TYPE_URI:
                 (void)fputs(*(char *const *)member, out);
                 break;
         case KEY_TYPE_WORDS:
@@ -41,7 +46,7 @@ static inline const char *show(const struct settings *settings, enum key key, ch
                 break;
         case KEY_TYPE_CHOICE:
                 if (key == KEY_POLICY)
-                        (void)fputs(settings->policy.kind == POLICY_CLASSIC ? "classic" : "?", out);
+                        (void)fputs(policy_name(settings->policy.kind), out);
                 else if (key == KEY_PS_METRIC)
                         (void)fputs(guest_metric_name(settings->ps_metric), out);
                 else

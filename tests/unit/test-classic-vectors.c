@@ -117,9 +117,10 @@ static void apply(struct knobs *knobs, const struct decision *decision)
 
 static void test_vectors(void **state)
 {
-        const struct policy_settings defaults = {POLICY_CLASSIC, CLASSIC_PARAMS_DEFAULT};
+        const struct policy_settings defaults = {.kind = POLICY_CLASSIC,
+                                                 .classic = CLASSIC_PARAMS_DEFAULT};
         struct policy_settings settings = defaults;
-        struct policy_state policy_state = {{0}};
+        struct policy_state policy_state = {0};
         struct knobs knobs = untouched;
         char path[512], line[1024];
         unsigned n = 0;
@@ -144,7 +145,7 @@ static void test_vectors(void **state)
                 if (n % STEPS_PER_SEQUENCE == 0) {
                         settings = defaults;
                         parse_conf(columns[COLUMN_CONF], &settings.classic);
-                        policy_state = (struct policy_state){{0}};
+                        policy_state = (struct policy_state){0};
                         knobs = untouched;
                 }
                 sample.memory.total_kb = number(columns[COLUMN_TOTAL]);

@@ -31,7 +31,7 @@ static void test_all_zero(void **state)
 {
         const struct sample sample = {.memory = {.total_kb = 0}};
         const struct policy_settings settings = {.kind = POLICY_CLASSIC};
-        struct policy_state policy_state = {{0}};
+        struct policy_state policy_state = {0};
         struct decision decision;
 
         policy_decide(&settings, &policy_state, &sample, 0, &decision);

@@ -82,7 +82,7 @@ static void test_each(void **state)
 
 static const struct ksm_sample left = {
         .run = 1, .pages_to_scan = 364, .sleep_millisecs = 10, .full_scans = 5};
-static const struct ksm_knobs knobs = {1, 364, 10};
+static const struct ksm_knobs knobs = {.run = 1, .pages_to_scan = 364, .sleep_millisecs = 10};
 
 /* What is said of @sample where @left was left. */
 static void check(struct foreign *foreign, const struct made_up_root *host,
@@ -92,7 +92,7 @@ static void check(struct foreign *foreign, const struct made_up_root *host,
         char text[1024];
 
         capture_begin(&capture, stderr);
-        foreign_check(foreign, &host->root, sample, now_usec);
+        (void)foreign_check(foreign, &host->root, sample, now_usec);
         (void)capture_end(&capture, text, sizeof(text));
         assert_string_equal(text, expected);
 }
@@ -166,7 +166,7 @@ static void test_foreign_names(void **state)
                 struct capture capture;
 
                 capture_begin(&capture, stderr);
-                foreign_check(&foreign, &host->root, &found, 1);
+                assert_true(foreign_check(&foreign, &host->root, &found, 1));
                 (void)capture_end(&capture, expected, sizeof(expected));
         }
         assert_non_null(strstr(expected, ", perhaps libvirt (virsh node-memory-tune) (PID 1000"));

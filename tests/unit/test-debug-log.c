@@ -101,12 +101,42 @@ static void test_decisions(void **state)
                         "17355443 < 16777216 and free > 3355443, stop ksm\n");
 }
 
+/* A policy that drives passes has its own reasons. */
+static void test_passes(void **state)
+{
+        const struct made_up_root *host = *state;
+        struct debug_log log = DEBUG_LOG_INIT;
+        struct decision burst = decision(VERDICT_START, PHASE_BURST);
+        struct decision rest = decision(VERDICT_STOP, PHASE_REST);
+
+        burst.why = WHY_GUEST;
+        rest.why = WHY_NOTHING;
+        burst.unmerged_kb = rest.unmerged_kb = 4711;
+        open_log(&log, host);
+        assert_int_equal(debug_log_decision(&log, &burst), 0);
+        assert_int_equal(debug_log_decision(&log, &rest), 0);
+        debug_log_close(&log);
+        assert_file(host, LOG,
+                    NOW "committed 14000000 free 1000000\n" NOW
+                        "burst, with nothing merged 4711\n" NOW "KSMCTL start 364 10\n" NOW
+                        "committed 14000000 free 1000000\n" NOW
+                        "rest, with nothing merged 4711\n" NOW "KSMCTL stop\n");
+}
+
 static void test_extremes(void **state)
 {
         const struct made_up_root *host = *state;
         struct debug_log log = DEBUG_LOG_INIT;
-        struct decision decision = {VERDICT_START, PHASE_BOOST, INT64_MAX, INT64_MAX,
-                                    INT64_MAX,     INT64_MAX,   INT64_MAX, INT64_MAX};
+        struct decision decision = {
+                .verdict = VERDICT_START,
+                .phase = PHASE_BOOST,
+                .pages_to_scan = INT64_MAX,
+                .sleep_millisecs = INT64_MAX,
+                .total_kb = INT64_MAX,
+                .free_kb = INT64_MAX,
+                .committed_kb = INT64_MAX,
+                .threshold_kb = INT64_MAX,
+        };
 
 #define MAX "9223372036854775807"
         open_log(&log, host);
@@ -295,9 +325,10 @@ int main(void)
         const struct CMUnitTest tests[] = {
 #define ON_A_HOST(test) \
         cmocka_unit_test_setup_teardown(test, made_up_root_setup, made_up_root_teardown)
-                ON_A_HOST(test_parameters), ON_A_HOST(test_decisions), ON_A_HOST(test_extremes),
-                ON_A_HOST(test_dates),      ON_A_HOST(test_file),      ON_A_HOST(test_rotation),
-                ON_A_HOST(test_stderr),     ON_A_HOST(test_full_disk), ON_A_HOST(test_no_log_file),
+                ON_A_HOST(test_parameters),  ON_A_HOST(test_decisions), ON_A_HOST(test_passes),
+                ON_A_HOST(test_extremes),    ON_A_HOST(test_dates),     ON_A_HOST(test_file),
+                ON_A_HOST(test_rotation),    ON_A_HOST(test_stderr),    ON_A_HOST(test_full_disk),
+                ON_A_HOST(test_no_log_file),
         };
 
         if (setenv("TZ", "UTC", 1) < 0)

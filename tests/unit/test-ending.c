@@ -2,8 +2,6 @@
 
 /*
  * How it ends: what KSM_STOP_ACTION does to the knobs of a made-up host, and what is said of it.
- * The end of the child that unmerges is intercepted (--wrap=_exit): who looks for leaks would put
- * his own status in the place of its.
  */
 
 #include <setjmp.h>
@@ -18,23 +16,10 @@
 #include <cmocka.h>
 
 #include "capture.h"
+#include "child-exit.h"
 #include "ksm-help.h"
 #include "ksmtuned/journal.h"
 #include "src/daemon/ending.h"
-
-/* NOLINTBEGIN(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): the linker's names */
-void __real__exit(int status) __attribute__((noreturn));
-void __wrap__exit(int status) __attribute__((noreturn));
-
-void __wrap__exit(int status)
-{
-        char text[16];
-
-        (void)snprintf(text, sizeof(text), "%d", status);
-        (void)execl("/bin/sh", "sh", "-c", "exit \"$0\"", text, (char *)NULL);
-        __real__exit(127);
-}
-/* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
 static void test_fits(void **state)
 {
@@ -58,7 +43,7 @@ static void test_fits(void **state)
         };
 
         for (size_t i = 0; i < ELEMENTS(cases); i++)
-                assert_int_equal(ending_unmerge_fits(cases[i].available_kb, cases[i].saved_bytes),
+                assert_int_equal(ksm_unmerge_fits(cases[i].available_kb, cases[i].saved_bytes),
                                  cases[i].fits);
 }
 
@@ -94,18 +79,20 @@ struct end {
 /* Ends a daemon on @host. Return: what was said, in @text. */
 static void end(const struct made_up_root *host, const struct end *how, char *text, size_t size)
 {
-        const struct events_handler handler = {decide, do_nothing, do_nothing, NULL};
+        const struct events_handler handler = {
+                .decide = decide, .step = do_nothing, .reload = do_nothing, .stop = do_nothing};
         const struct options options = {.root = "/", .dry_run = how->dry_run};
         struct settings settings = {.stop_action = how->action};
         struct manager manager = {
                 .options = &options,
                 .root = &host->root,
                 .settings = &settings,
-                .advisor_before = how->advisor_before,
+                .owed = OWED_NOTHING,
         };
         struct capture capture;
         int begun, ran;
 
+        manager.owed.advisor_mode = how->advisor_before;
         assert_int_equal(events_new(&manager.events, &handler), 0);
         capture_begin(&capture, stderr);
         begun = ending_begin(&manager);

@@ -43,7 +43,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
 struct fixture {
         struct events *events;
         enum trigger triggers[N_DECISIONS_MAX];
-        unsigned n_decisions, n_reloads, n_stops;
+        unsigned n_decisions, n_reloads, n_stops, n_steps;
         unsigned end_at; /* ends the loop at this decision; 0: never */
         int result;      /* what the handlers return */
         uint64_t takes_usec;
@@ -58,6 +58,14 @@ static int decide(void *userdata, enum trigger trigger)
         clock_usec += fixture->takes_usec;
         if (fixture->n_decisions == fixture->end_at)
                 assert_int_equal(sd_event_exit(events_loop(fixture->events), 0), 0);
+        return fixture->result;
+}
+
+static int step(void *userdata)
+{
+        struct fixture *fixture = userdata;
+
+        fixture->n_steps++;
         return fixture->result;
 }
 
@@ -81,7 +89,11 @@ static int stop(void *userdata)
 static int setup(void **state)
 {
         struct fixture *fixture = calloc(1, sizeof(*fixture));
-        const struct events_handler handler = {decide, reload, stop, fixture};
+        const struct events_handler handler = {.decide = decide,
+                                               .step = step,
+                                               .reload = reload,
+                                               .stop = stop,
+                                               .userdata = fixture};
         struct timespec now;
 
         assert_non_null(fixture);
@@ -122,7 +134,45 @@ static void test_names(void **state)
         assert_string_equal(trigger_name(TRIGGER_TIMER), "timer");
         assert_string_equal(trigger_name(TRIGGER_SIGNAL), "signal");
         assert_string_equal(trigger_name(TRIGGER_RELOAD), "reload");
+        assert_string_equal(trigger_name(TRIGGER_LIBVIRT), "libvirt");
+        assert_string_equal(trigger_name(TRIGGER_GUEST), "guest");
+        assert_string_equal(trigger_name(TRIGGER_PRESSURE), "pressure");
         assert_null(events_free(NULL));
+}
+
+static void test_step(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
+        /* What is due comes once, and is no decision. */
+        assert_int_equal(events_set_step(fixture->events, clock_usec), 0);
+        run_what_is_due(fixture);
+        assert_int_equal(fixture->n_steps, 1);
+        assert_int_equal(fixture->n_decisions, 0);
+        run_what_is_due(fixture);
+        assert_int_equal(fixture->n_steps, 1);
+
+        /* Not due; taken back; nothing any more at the end. */
+        assert_int_equal(events_set_step(fixture->events, UINT64_MAX / 2), 0);
+        run_what_is_due(fixture);
+        assert_int_equal(events_set_step(fixture->events, clock_usec), 0);
+        assert_int_equal(events_set_step(fixture->events, 0), 0);
+        run_what_is_due(fixture);
+        events_quiet(fixture->events);
+        assert_int_equal(events_set_step(fixture->events, clock_usec), 0);
+        run_what_is_due(fixture);
+        assert_int_equal(fixture->n_steps, 1);
+}
+
+/* A handler's error is the loop's. */
+static void test_step_fails(void **state)
+{
+        struct fixture *fixture = *state;
+
+        fixture->result = -EIO;
+        assert_int_equal(events_set_step(fixture->events, clock_usec), 0);
+        assert_int_equal(events_run(fixture->events), -EIO);
 }
 
 /* Each decision sets up the next: a timer that is long due comes once for each. */
@@ -131,7 +181,7 @@ static void test_interval(void **state)
         struct fixture *fixture = *state;
 
         fixture->end_at = 5;
-        fixture->takes_usec = EVENTS_GAP_USEC;
+        fixture->takes_usec = EVENTS_SIGNAL_GAP_USEC;
         assert_int_equal(events_set_interval(fixture->events, 100000), 0);
         assert_int_equal(events_request(fixture->events, TRIGGER_START), 0);
         assert_int_equal(fixture->n_decisions, 1);
@@ -177,7 +227,7 @@ static void test_gap(void **state)
 
         assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
         assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
-        clock_usec += EVENTS_GAP_USEC - 1;
+        clock_usec += EVENTS_SIGNAL_GAP_USEC - 1;
         assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
         assert_int_equal(fixture->n_decisions, 1);
         clock_usec += 1;
@@ -187,13 +237,89 @@ static void test_gap(void **state)
         run_what_is_due(fixture);
         assert_int_equal(fixture->n_decisions, 2);
 
-        /* Start and reload do not wait; the gap begins at the end of a slow decision. */
-        fixture->takes_usec = 10 * EVENTS_GAP_USEC;
+        /* Start and reload do not wait, nor does who comes first behind them. */
+        fixture->takes_usec = 10 * EVENTS_SIGNAL_GAP_USEC;
         assert_int_equal(events_request(fixture->events, TRIGGER_RELOAD), 0);
         assert_int_equal(events_request(fixture->events, TRIGGER_START), 0);
         assert_int_equal(fixture->n_decisions, 4);
         assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
-        assert_int_equal(fixture->n_decisions, 4);
+        assert_int_equal(fixture->n_decisions, 5);
+        /* The gap begins at the end of a slow decision. */
+        assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
+        assert_int_equal(fixture->n_decisions, 5);
+}
+
+static const enum trigger guest_triggers[] = {TRIGGER_LIBVIRT, TRIGGER_GUEST};
+
+/* The first at once, two hundred behind it together, and then the next at once. */
+static void test_guest_burst(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
+        for (unsigned i = 0; i < 2; i++) {
+                fixture->n_decisions = 0;
+                assert_int_equal(events_request(fixture->events, guest_triggers[i]), 0);
+                assert_int_equal(fixture->n_decisions, 1);
+                for (unsigned n = 0; n < 200; n++) {
+                        clock_usec += EVENTS_GUEST_GAP_USEC / 201;
+                        assert_int_equal(events_request(fixture->events, guest_triggers[i]), 0);
+                }
+                assert_int_equal(fixture->n_decisions, 1);
+                clock_usec += EVENTS_GUEST_GAP_USEC / 2;
+                run_what_is_due(fixture);
+                assert_int_equal(fixture->n_decisions, 2);
+                assert_int_equal(fixture->triggers[1], guest_triggers[i]);
+                /* The answer at the end is no beginning: nobody waits because of it. */
+                assert_int_equal(events_request(fixture->events, guest_triggers[i]), 0);
+                assert_int_equal(fixture->n_decisions, 3);
+                /* And that one is: what comes behind it waits again. */
+                assert_int_equal(events_request(fixture->events, guest_triggers[i]), 0);
+                assert_int_equal(fixture->n_decisions, 3);
+                run_what_is_due(fixture);
+                assert_int_equal(fixture->n_decisions, 4);
+        }
+}
+
+/* Each kind has its own bursts, and a signal waits for neither. */
+static void test_bursts_apart(void **state)
+{
+        struct fixture *fixture = *state;
+
+        assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
+        assert_int_equal(events_request(fixture->events, TRIGGER_GUEST), 0);
+        assert_int_equal(events_request(fixture->events, TRIGGER_LIBVIRT), 0);
+        assert_int_equal(events_request(fixture->events, TRIGGER_SIGNAL), 0);
+        assert_int_equal(fixture->n_decisions, 3);
+        assert_int_equal(fixture->triggers[0], TRIGGER_GUEST);
+        assert_int_equal(fixture->triggers[1], TRIGGER_LIBVIRT);
+        assert_int_equal(fixture->triggers[2], TRIGGER_SIGNAL);
+        assert_int_equal(events_request(fixture->events, TRIGGER_GUEST), 0);
+        assert_int_equal(events_request(fixture->events, TRIGGER_LIBVIRT), 0);
+        assert_int_equal(fixture->n_decisions, 3);
+}
+
+/* Ten seconds of 200 events a second, on a clock that jumps to each of them. */
+static void test_guest_storm(void **state)
+{
+        struct fixture *fixture = *state;
+        unsigned n = 0, ends = 0;
+
+        assert_int_equal(events_set_interval(fixture->events, UINT64_C(86400) * 1000000), 0);
+        for (unsigned i = 0; i < 200 * 10; i++) {
+                uint64_t since = i * UINT64_C(5000);
+
+                assert_int_equal(events_request(fixture->events, TRIGGER_LIBVIRT), 0);
+                clock_usec += 5000;
+                /* The timers' clock is an hour ahead: what is set is due, so only at its time. */
+                if ((since + 5000) % EVENTS_GUEST_GAP_USEC == 0) {
+                        run_what_is_due(fixture);
+                        ends++;
+                }
+                n = fixture->n_decisions;
+        }
+        assert_int_equal(ends, 10);
+        assert_true(n >= ends && n <= 2 * ends);
 }
 
 /* Signals before the loop began are waiting for it; a thousand of them are few decisions. */
@@ -273,10 +399,15 @@ int main(void)
         const struct CMUnitTest tests[] = {
 #define WITH_EVENTS(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
                 cmocka_unit_test(test_names),
+                WITH_EVENTS(test_step),
+                WITH_EVENTS(test_step_fails),
                 WITH_EVENTS(test_interval),
                 WITH_EVENTS(test_interval_ahead),
                 WITH_EVENTS(test_burst),
                 WITH_EVENTS(test_gap),
+                WITH_EVENTS(test_guest_burst),
+                WITH_EVENTS(test_bursts_apart),
+                WITH_EVENTS(test_guest_storm),
                 WITH_EVENTS(test_signals),
                 WITH_EVENTS(test_quiet),
                 WITH_EVENTS(test_failing_decision),

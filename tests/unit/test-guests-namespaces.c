@@ -54,14 +54,14 @@ struct programs {
         char guest[600], other[600];
 };
 
-static char guest_name[32];
-static const char *const globs[] = {guest_name, NULL};
+static char program_name[32];
+static const char *const globs[] = {program_name, NULL};
 
 static void put_programs(struct programs *programs)
 {
         /* Of this test alone: others run beside it. */
-        (void)snprintf(guest_name, sizeof(guest_name), "ksmn%d-g", getpid());
-        (void)put_program(host, guest_name, programs->guest, sizeof(programs->guest));
+        (void)snprintf(program_name, sizeof(program_name), "ksmn%d-g", getpid());
+        (void)put_program(host, program_name, programs->guest, sizeof(programs->guest));
         (void)put_program(host, "ksmn-other", programs->other, sizeof(programs->other));
 }
 

@@ -99,7 +99,8 @@ static int reset(void **state)
         return 0;
 }
 
-static const struct journal_field two_fields[] = {{"KSM_RUN", 1}, {"KSM_FREE_KB", INT64_MIN}};
+static const struct journal_field two_fields[] = {{.name = "KSM_RUN", .value = 1},
+                                                  {.name = "KSM_FREE_KB", .value = INT64_MIN}};
 
 static void test_ids(void **state)
 {
@@ -130,6 +131,16 @@ static void test_entry(void **state)
         assert_int_equal(outside.n_logged, 0);
 }
 
+static void test_text_field(void **state)
+{
+        const struct journal_field fields[] = {{.name = "KSM_GUEST", .text = "vm 1"},
+                                               {.name = "KSM_GUEST_PID", .value = 7}};
+
+        journal_event(LOG_INFO, JOURNAL_PLAIN, fields, ELEMENTS(fields), "a guest");
+        assert_string_equal(outside.sent,
+                            "MESSAGE=a guest\nPRIORITY=6\nKSM_GUEST=vm 1\nKSM_GUEST_PID=7\n");
+}
+
 static void test_plain(void **state)
 {
         journal_print(LOG_ERR, "100%% of %s", "it");
@@ -145,7 +156,7 @@ static void test_much(void **state)
         unsigned n = 0;
 
         for (size_t i = 0; i < ELEMENTS(fields); i++)
-                fields[i] = (struct journal_field){"KSM_FIELD", (int64_t)i};
+                fields[i] = (struct journal_field){.name = "KSM_FIELD", .value = (int64_t)i};
         memset(text, 'x', sizeof(text) - 1);
         text[sizeof(text) - 1] = '\0';
         journal_event(LOG_NOTICE, JOURNAL_STARTED, fields, ELEMENTS(fields), "%s", text);
@@ -185,7 +196,8 @@ static void test_stderr(void **state)
 
         journal_open(JOURNAL_STDERR);
         capture_begin(&capture, stderr);
-        journal_print(LOG_DEBUG, "100%% of %s", "it");
+        journal_print(LOG_DEBUG, "for the journal alone");
+        journal_print(LOG_INFO, "100%% of %s", "it");
         journal_event(LOG_ERR, JOURNAL_STOPPED, two_fields, ELEMENTS(two_fields), "ended");
         (void)capture_end(&capture, text, sizeof(text));
         assert_string_equal(text, "ksmtuned: 100% of it\nksmtuned: ended\n");
@@ -193,7 +205,7 @@ static void test_stderr(void **state)
         memset(big, 'x', sizeof(big) - 1);
         big[sizeof(big) - 1] = '\0';
         capture_begin(&capture, stderr);
-        journal_print(LOG_DEBUG, "%s", big);
+        journal_print(LOG_INFO, "%s", big);
         (void)capture_end(&capture, text, sizeof(text));
         assert_int_equal(strlen(text), strlen("ksmtuned: ") + 1023 + 1);
         assert_int_equal(outside.n_sent + outside.n_logged, 0);
@@ -243,6 +255,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test_setup(test_ids, reset),
                 cmocka_unit_test_setup(test_entry, reset),
+                cmocka_unit_test_setup(test_text_field, reset),
                 cmocka_unit_test_setup(test_plain, reset),
                 cmocka_unit_test_setup(test_much, reset),
                 cmocka_unit_test_setup(test_no_journald, reset),

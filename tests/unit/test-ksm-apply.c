@@ -95,8 +95,8 @@ ssize_t __wrap_write(int fd, const void *buf, size_t n)
 }
 /* NOLINTEND(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
 
-static const struct ksm_knobs stopped = {0, 100, 20};
-static const struct ksm_knobs started = {1, 364, 10};
+static const struct ksm_knobs stopped = {.run = 0, .pages_to_scan = 100, .sleep_millisecs = 20};
+static const struct ksm_knobs started = {.run = 1, .pages_to_scan = 364, .sleep_millisecs = 10};
 
 static void put_knobs(const struct made_up_root *host, const struct ksm_knobs *knobs)
 {
@@ -182,9 +182,11 @@ static void test_nothing_redundant(void **state)
 
         for (unsigned differs = 0; differs < 8; differs++) {
                 const struct ksm_knobs want = {
-                        differs & 4 ? started.run : stopped.run,
-                        differs & 1 ? started.pages_to_scan : stopped.pages_to_scan,
-                        differs & 2 ? started.sleep_millisecs : stopped.sleep_millisecs,
+                        .run = differs & 4 ? started.run : stopped.run,
+                        .pages_to_scan =
+                                differs & 1 ? started.pages_to_scan : stopped.pages_to_scan,
+                        .sleep_millisecs =
+                                differs & 2 ? started.sleep_millisecs : stopped.sleep_millisecs,
                 };
                 static const char *const writes[] = {
                         "",
@@ -205,6 +207,34 @@ static void test_nothing_redundant(void **state)
                 assert_int_equal(applied.failed, KSM_ATTRIBUTE_COUNT);
                 assert_knobs(host, &want);
         }
+}
+
+/* First of all, so that the first batch is already of the kind that is wanted; put back last. */
+static void test_smart_scan(void **state)
+{
+        static const struct plan plan = {"run", 0, EACCES, false};
+        const struct made_up_root *host = *state;
+        struct ksm_knobs smart = stopped, whole = started;
+        struct ksm_applied applied;
+
+        smart.smart_scan = 1;
+        put_knobs(host, &smart);
+        put(host, KSM_FOLDER "/smart_scan", "1\n");
+        assert_int_equal(apply(host, &smart, &whole, NULL, &applied), 0);
+        assert_writes("smart_scan=0 pages_to_scan=364 sleep_millisecs=10 run=1");
+
+        put_knobs(host, &smart);
+        put(host, KSM_FOLDER "/smart_scan", "1\n");
+        assert_int_equal(apply(host, &smart, &whole, &plan, &applied), -EACCES);
+        assert_writes("smart_scan=0 pages_to_scan=364 sleep_millisecs=10 run=1! sleep_millisecs=20 "
+                      "pages_to_scan=100 smart_scan=1");
+        assert_true(applied.rolled_back);
+
+        /* A kernel that has none is left alone. */
+        smart.smart_scan = whole.smart_scan = SAMPLE_ABSENT;
+        put_knobs(host, &smart);
+        assert_int_equal(apply(host, &smart, &whole, NULL, &applied), 0);
+        assert_writes("pages_to_scan=364 sleep_millisecs=10 run=1");
 }
 
 /* Every knob with every error that a kernel has for it: all is as before. */
@@ -249,7 +279,8 @@ static void test_each_failure(void **state)
 static void test_roll_back_of_what_was_written(void **state)
 {
         const struct made_up_root *host = *state;
-        const struct ksm_knobs want = {1, stopped.pages_to_scan, 10};
+        const struct ksm_knobs want = {
+                .run = 1, .pages_to_scan = stopped.pages_to_scan, .sleep_millisecs = 10};
         const struct plan plan = {"run", 0, EBUSY, false};
         struct ksm_applied applied;
 
@@ -297,9 +328,12 @@ static void test_real_failures(void **state)
         assert_knobs(host, &stopped);
 
         /* A value that the kernel would not take is not even tried. */
-        assert_int_equal(
-                apply(host, &stopped, &(struct ksm_knobs){1, INT64_C(1) << 32, 20}, NULL, &applied),
-                -ERANGE);
+        assert_int_equal(apply(host, &stopped,
+                               &(struct ksm_knobs){.run = 1,
+                                                   .pages_to_scan = INT64_C(1) << 32,
+                                                   .sleep_millisecs = 20},
+                               NULL, &applied),
+                         -ERANGE);
         assert_writes("");
         assert_int_equal(applied.failed, KSM_PAGES_TO_SCAN);
         assert_true(applied.rolled_back);
@@ -310,9 +344,13 @@ int main(void)
         const struct CMUnitTest tests[] = {
 #define ON_A_HOST(test) \
         cmocka_unit_test_setup_teardown(test, made_up_root_setup, made_up_root_teardown)
-                ON_A_HOST(test_order),           ON_A_HOST(test_nothing_redundant),
-                ON_A_HOST(test_each_failure),    ON_A_HOST(test_roll_back_of_what_was_written),
-                ON_A_HOST(test_roll_back_fails), ON_A_HOST(test_real_failures),
+                ON_A_HOST(test_order),
+                ON_A_HOST(test_nothing_redundant),
+                ON_A_HOST(test_smart_scan),
+                ON_A_HOST(test_each_failure),
+                ON_A_HOST(test_roll_back_of_what_was_written),
+                ON_A_HOST(test_roll_back_fails),
+                ON_A_HOST(test_real_failures),
         };
 
         return cmocka_run_group_tests_name("ksm-apply", tests, NULL, NULL);

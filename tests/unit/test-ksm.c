@@ -249,6 +249,9 @@ static void test_sample(void **state)
         assert_int_equal(sample.full_scans, SAMPLE_ABSENT);
         assert_int_equal(sample.pages_volatile, SAMPLE_ABSENT);
         assert_int_equal(sample.ksm_zero_pages, SAMPLE_ABSENT);
+        assert_int_equal(sample.pages_scanned, SAMPLE_ABSENT);
+        assert_int_equal(sample.pages_skipped, SAMPLE_ABSENT);
+        assert_int_equal(sample.smart_scan, SAMPLE_ABSENT);
         assert_int_equal(sample.page_bytes, sysconf(_SC_PAGESIZE));
         assert_int_equal(sample.ksmd_cpu_nsec, 4711);
 
@@ -259,6 +262,9 @@ static void test_sample(void **state)
                 put_ksm(host, counters[i], text);
         }
         put_ksm(host, KSM_ZERO_PAGES, "-3\n");
+        put_ksm(host, KSM_PAGES_SCANNED, "77\n");
+        put_ksm(host, KSM_PAGES_SKIPPED, "78\n");
+        put_ksm(host, KSM_SMART_SCAN, "1\n");
         assert_int_equal(ksm_sample(&host->root, &sample), 0);
         assert_int_equal(sample.full_scans, 1);
         assert_int_equal(sample.pages_shared, 2);
@@ -266,6 +272,9 @@ static void test_sample(void **state)
         assert_int_equal(sample.pages_unshared, 4);
         assert_int_equal(sample.pages_volatile, 5);
         assert_int_equal(sample.ksm_zero_pages, -3);
+        assert_int_equal(sample.pages_scanned, 77);
+        assert_int_equal(sample.pages_skipped, 78);
+        assert_int_equal(sample.smart_scan, 1);
 
         before = sample;
         put_ksm(host, KSM_PAGES_SHARED, "rubbish\n");

@@ -3,6 +3,7 @@
 /* /proc/meminfo and /proc/pressure/memory, whole and broken. */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -36,11 +38,12 @@ static void test_meminfo(void **state)
                                    "SwapCached:            7 kB\n"
                                    "SwapTotal:       1048572 kB\n"
                                    "SwapFree:        1048570 kB\n"
+                                   "AnonPages:        912340 kB\n"
                                    "HugePages_Total:       0\n"
                                    "DirectMap4k:      122880 kB\n";
 
         assert_memory(text, &(struct memory_sample){25232244, 10452580, 231516, 12288460, 23232332,
-                                                    1048570});
+                                                    1048570, 912340});
 }
 
 static void test_meminfo_good(void **state)
@@ -50,25 +53,25 @@ static void test_meminfo_good(void **state)
                 struct memory_sample memory;
         } cases[] = {
                 /* Only what must be there: Buffers and Cached count as 0, the others are absent. */
-                {"MemTotal: 5 kB\nMemFree: 3 kB\n", {5, 3, 0, 0, -1, -1}},
-                {"MemFree: 3 kB\nMemTotal: 5 kB\n", {5, 3, 0, 0, -1, -1}},
-                {"MemTotal: 0 kB\nMemFree: 0 kB\n", {0, 0, 0, 0, -1, -1}},
-                {"MemTotal:5 kB\nMemFree:\t3 kB\n", {5, 3, 0, 0, -1, -1}},
+                {"MemTotal: 5 kB\nMemFree: 3 kB\n", {5, 3, 0, 0, -1, -1, -1}},
+                {"MemFree: 3 kB\nMemTotal: 5 kB\n", {5, 3, 0, 0, -1, -1, -1}},
+                {"MemTotal: 0 kB\nMemFree: 0 kB\n", {0, 0, 0, 0, -1, -1, -1}},
+                {"MemTotal:5 kB\nMemFree:\t3 kB\n", {5, 3, 0, 0, -1, -1, -1}},
                 {"MemTotal: 9223372036854775807 kB\nMemFree: 007 kB\n",
-                 {INT64_MAX, 7, 0, 0, -1, -1}},
+                 {INT64_MAX, 7, 0, 0, -1, -1, -1}},
                 /* More free than there is: what to make of it is policy. */
-                {"MemTotal: 5 kB\nMemFree: 6 kB\n", {5, 6, 0, 0, -1, -1}},
+                {"MemTotal: 5 kB\nMemFree: 6 kB\n", {5, 6, 0, 0, -1, -1, -1}},
                 /* The first of a name wins. */
                 {"MemTotal: 5 kB\nMemTotal: 6 kB\nMemFree: 1 kB\nMemFree: x\nCached: 2 kB\n"
                  "Cached: 3 kB\n",
-                 {5, 1, 0, 2, -1, -1}},
+                 {5, 1, 0, 2, -1, -1, -1}},
                 /* Names that only begin or end alike, and lines that are none. */
                 {"\n\nMemTotalX: 9 kB\nXMemTotal: 9 kB\nMem: 9 kB\n: 9 kB\nMemTotal 9 kB\n"
                  "MemTotal: 5 kB\nMemFree: 3 kB\nCached2: x\n",
-                 {5, 3, 0, 0, -1, -1}},
+                 {5, 3, 0, 0, -1, -1, -1}},
                 /* A last line without its end may be half a number: it does not count. */
-                {"MemTotal: 5 kB\nMemFree: 3 kB\nCached: 12", {5, 3, 0, 0, -1, -1}},
-                {"MemTotal: 5 kB\nMemFree: 3 kB\nCached: 123 kB", {5, 3, 0, 0, -1, -1}},
+                {"MemTotal: 5 kB\nMemFree: 3 kB\nCached: 12", {5, 3, 0, 0, -1, -1, -1}},
+                {"MemTotal: 5 kB\nMemFree: 3 kB\nCached: 123 kB", {5, 3, 0, 0, -1, -1, -1}},
         };
 
         for (size_t i = 0; i < ELEMENTS(cases); i++)
@@ -107,7 +110,7 @@ static void test_meminfo_bad(void **state)
         };
 
         for (size_t i = 0; i < ELEMENTS(texts); i++) {
-                const struct memory_sample before = {1, 2, 3, 4, 5, 6};
+                const struct memory_sample before = {1, 2, 3, 4, 5, 6, -1};
                 struct memory_sample memory = before;
 
                 if (memory_parse(texts[i], &memory) != -EBADMSG)
@@ -146,7 +149,7 @@ static void test_meminfo_truncated(void **state)
 static void test_meminfo_file(void **state)
 {
         const struct made_up_root *host = *state;
-        const struct memory_sample before = {1, 2, 3, 4, 5, 6};
+        const struct memory_sample before = {1, 2, 3, 4, 5, 6, -1};
         struct memory_sample memory = before;
         char big[20000];
 
@@ -263,6 +266,21 @@ static void test_pressure_bad(void **state)
         }
 }
 
+static void test_field(void **state)
+{
+        static const char text[] = "MemTotal:       123 kB\nShmemHugePages: 7 kB\nShmem:  8 kB\n"
+                                   "HugePages_Total:       0\nAnonPages: 5";
+        int64_t kb = -77;
+
+        assert_int_equal(memory_field(text, "Shmem", &kb), 0);
+        assert_int_equal(kb, 8);
+        assert_int_equal(memory_field(text, "Hugetlb", &kb), -ENOENT);
+        assert_int_equal(memory_field(text, "HugePages_Total", &kb), -EBADMSG);
+        /* Cut off: it may be half of a number. */
+        assert_int_equal(memory_field(text, "AnonPages", &kb), -ENOENT);
+        assert_int_equal(kb, 8);
+}
+
 static void test_pressure_file(void **state)
 {
         const struct made_up_root *host = *state;
@@ -279,6 +297,31 @@ static void test_pressure_file(void **state)
         assert_int_equal(pressure_read(&host->root, &pressure), -EISDIR);
 }
 
+/* The kernel's own file takes a trigger, and refuses one that makes no sense. */
+static void test_pressure_watch(void **state)
+{
+        const struct made_up_root *host = *state;
+        struct sysroot real = SYSROOT_INIT;
+        struct pressure_sample pressure;
+        int fd;
+
+        /* Nothing is written to what is no kernel's. */
+        put(host, "/proc/pressure/memory", "some avg10=0.00 avg60=0.00 avg300=0.00 total=0\n");
+        assert_int_equal(pressure_watch(&host->root, 100000, 2000000), -EOPNOTSUPP);
+
+        assert_int_equal(sysroot_open(&real, "/"), 0);
+        fd = pressure_watch(&real, 100000, 2000000);
+        if (pressure_read(&real, &pressure) == 0) {
+                assert_true(fd >= 0);
+                assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+                assert_int_equal(close(fd), 0);
+                assert_int_equal(pressure_watch(&real, 2000001, 2000000), -EINVAL);
+        } else {
+                assert_true(fd < 0);
+        }
+        sysroot_close(&real);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -289,9 +332,12 @@ int main(void)
                 cmocka_unit_test_setup_teardown(test_meminfo_file, made_up_root_setup,
                                                 made_up_root_teardown),
                 cmocka_unit_test(test_meminfo_real),
+                cmocka_unit_test(test_field),
                 cmocka_unit_test(test_pressure),
                 cmocka_unit_test(test_pressure_bad),
                 cmocka_unit_test_setup_teardown(test_pressure_file, made_up_root_setup,
+                                                made_up_root_teardown),
+                cmocka_unit_test_setup_teardown(test_pressure_watch, made_up_root_setup,
                                                 made_up_root_teardown),
         };
 

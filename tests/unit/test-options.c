@@ -63,13 +63,14 @@ static void test_good(void **state)
                 {{"ksmtuned", "-d"}, {.root = "/", .debug = true}},
                 {{"ksmtuned", "--debug"}, {.root = "/", .debug = true}},
                 {{"ksmtuned", "--check-config"}, {.root = "/", .check_config = true}},
+                {{"ksmtuned", "--give-back"}, {.root = "/", .give_back = true}},
                 {{"ksmtuned", "-c", "FILE"}, {.root = "/", .config = "FILE"}},
                 {{"ksmtuned", "--config", "FILE"}, {.root = "/", .config = "FILE"}},
                 {{"ksmtuned", "--config=FILE"}, {.root = "/", .config = "FILE"}},
                 {{"ksmtuned", "--root", "DIR"}, {.root = "DIR"}},
                 {{"ksmtuned", "--root=DIR"}, {.root = "DIR"}},
                 {{"ksmtuned", "-fnd", "-cFILE", "--root=DIR", "--once"},
-                 {"FILE", "DIR", true, true, true, true, false}},
+                 {"FILE", "DIR", true, true, true, true, false, false}},
         };
 
         for (size_t i = 0; i < ELEMENTS(cases); i++) {
@@ -88,6 +89,7 @@ static void test_good(void **state)
                 assert_int_equal(options.dry_run, expected->dry_run);
                 assert_int_equal(options.debug, expected->debug);
                 assert_int_equal(options.check_config, expected->check_config);
+                assert_int_equal(options.give_back, expected->give_back);
         }
 }
 
@@ -116,9 +118,9 @@ static void test_information(void **state)
 {
         static const char *const version[] = {"ksmtuned", "-V", "--unknown", NULL};
         static const char *const help[] = {"ksmtuned", "--help", NULL};
-        static const char *const names[] = {"--foreground",   "--config",  "--root",
-                                            "--once",         "--dry-run", "--debug",
-                                            "--check-config", "--version", "--help"};
+        static const char *const names[] = {
+                "--foreground", "--config",       "--root",      "--once",    "--dry-run",
+                "--debug",      "--check-config", "--give-back", "--version", "--help"};
         struct options options;
         char out[4096], err[4096];
 

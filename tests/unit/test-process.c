@@ -222,13 +222,39 @@ static void test_real(void **state)
                 assert_string_equal(stat.comm, "a) S (b\\n1 2");
 }
 
+static void test_read(void **state)
+{
+        const struct made_up_root *host = *state;
+        struct process_stat stat = {.pid = -7};
+
+        assert_int_equal(process_stat_read(&host->root, 812, &stat), -ESRCH);
+        put(host, "/proc/812/stat", "rubbish\n");
+        assert_int_equal(process_stat_read(&host->root, 812, &stat), -EBADMSG);
+        put_mode(host, "/proc/812", 0);
+        become_ordinary();
+        assert_int_equal(process_stat_read(&host->root, 812, &stat), -EACCES);
+        become_self();
+        put_mode(host, "/proc/812", 0755);
+        assert_int_equal(stat.pid, -7);
+        put(host, "/proc/812/stat",
+            "812 (qemu) S 1 1 1 0 -1 0 0 0 0 0 9 1 0 0 20 0 1 0 4711 8192 2 0\n");
+        assert_int_equal(process_stat_read(&host->root, 812, &stat), 0);
+        assert_int_equal(stat.start_time, 4711);
+        assert_string_equal(stat.comm, "qemu");
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_stat),  cmocka_unit_test(test_kernel_thread),
-                cmocka_unit_test(test_names), cmocka_unit_test(test_extremes),
-                cmocka_unit_test(test_bad),   cmocka_unit_test(test_truncated),
+                cmocka_unit_test(test_stat),
+                cmocka_unit_test(test_kernel_thread),
+                cmocka_unit_test(test_names),
+                cmocka_unit_test(test_extremes),
+                cmocka_unit_test(test_bad),
+                cmocka_unit_test(test_truncated),
                 cmocka_unit_test(test_real),
+                cmocka_unit_test_setup_teardown(test_read, made_up_root_setup,
+                                                made_up_root_teardown),
         };
 
         return cmocka_run_group_tests_name("process", tests, NULL, NULL);

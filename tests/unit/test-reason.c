@@ -85,34 +85,42 @@ static void test_spans(void **state)
         }
 }
 
+#define DECISION(verdict_, phase_, pages, msec, total, free, committed, threshold)  \
+        {                                                                           \
+                .verdict = (verdict_), .phase = (phase_), .pages_to_scan = (pages), \
+                .sleep_millisecs = (msec), .total_kb = (total), .free_kb = (free),  \
+                .committed_kb = (committed), .threshold_kb = (threshold),           \
+        }
+
 static const struct decision_case {
         struct decision decision;
         const char *reason, *status;
 } decision_cases[] = {
-        {{VERDICT_STOP, PHASE_OFF, 64, 10, 16777216, 12582912, 4194304, 3355443},
+        {DECISION(VERDICT_STOP, PHASE_OFF, 64, 10, 16777216, 12582912, 4194304, 3355443),
          "12.0 GiB are free and the guests leave 12.0 GiB of 16.0 GiB; both are above the "
          "threshold "
          "of 3.2 GiB",
          "KSM off, memory is plentiful: 12.0 GiB free, threshold 3.2 GiB; 3 guests with 4.0 GiB; "
          "40.0 MiB saved"},
-        {{VERDICT_START, PHASE_BOOST, 364, 10, 16777216, 2097152, 14000000, 3355443},
+        {DECISION(VERDICT_START, PHASE_BOOST, 364, 10, 16777216, 2097152, 14000000, 3355443),
          "2.0 GiB are free, below the threshold of 3.2 GiB",
          "KSM on (364 pages every 10 ms), memory is short: 2.0 GiB free, threshold 3.2 GiB; "
          "3 guests with 13.4 GiB; 40.0 MiB saved"},
-        {{VERDICT_START, PHASE_DECAY, 314, 10, 16777216, 4194304, 14680064, 3355443},
+        {DECISION(VERDICT_START, PHASE_DECAY, 314, 10, 16777216, 4194304, 14680064, 3355443),
          "4.0 GiB are free, but the guests leave only 2.0 GiB of 16.0 GiB, not more than the "
          "threshold of 3.2 GiB",
          "KSM on (314 pages every 10 ms), memory may become short: 4.0 GiB free, threshold "
          "3.2 GiB; 3 guests with 14.0 GiB; 40.0 MiB saved"},
-        {{VERDICT_START, PHASE_DECAY, 314, 10, 16777216, 3355443, 1048576, 3355443},
+        {DECISION(VERDICT_START, PHASE_DECAY, 314, 10, 16777216, 3355443, 1048576, 3355443),
          "just the threshold of 3.2 GiB is free",
          "KSM on (314 pages every 10 ms), memory may become short: 3.2 GiB free, threshold "
          "3.2 GiB; 3 guests with 1.0 GiB; 40.0 MiB saved"},
-        {{VERDICT_NONE, PHASE_UNDECIDED, 0, 10, 0, 0, 0, 2048},
+        {DECISION(VERDICT_NONE, PHASE_UNDECIDED, 0, 10, 0, 0, 0, 2048),
          "nothing can be decided on a MemTotal of 0",
          "KSM left alone, MemTotal is 0: 0 kB free, threshold 2.0 MiB; 3 guests with 0 kB; "
          "40.0 MiB saved"},
-        {{VERDICT_START, PHASE_BOOST, INT64_MAX, INT64_MAX, INT64_MAX, 0, INT64_MAX, INT64_MAX},
+        {DECISION(VERDICT_START, PHASE_BOOST, INT64_MAX, INT64_MAX, INT64_MAX, 0, INT64_MAX,
+                  INT64_MAX),
          "0 kB are free, below the threshold of 8192 EiB",
          "KSM on (9223372036854775807 pages every 9223372036854775807 ms), memory is short: 0 kB "
          "free, threshold 8192 EiB; 3 guests with 8192 EiB; 40.0 MiB saved"},
@@ -138,6 +146,94 @@ static void test_decisions(void **state)
         }
 }
 
+#define PASS(kb, msec)                                                      \
+        {                                                                   \
+                .known = true, .page_bytes = 4096, .yield_pages = (kb) / 4, \
+                .cpu_nsec = INT64_C(1000000) * (msec),                      \
+        }
+#define SECONDS(n) (UINT64_C(1000000) * (n))
+
+static const struct pass_case {
+        struct decision decision;
+        const char *reason, *what;
+} pass_cases[] = {
+        {{.phase = PHASE_OFF, .why = WHY_PLENTY, .unmerged_kb = 12582912, .threshold_kb = 3355443},
+         "12.0 GiB would be available with nothing merged, more than the threshold of 3.2 GiB",
+         "KSM off, memory is plentiful: "},
+        {{.phase = PHASE_BURST, .why = WHY_SHORT, .pass_done_percent = -1, .cpu_percent = 100},
+         "memory has become short",
+         "KSM merging (up to 100 % of a CPU), memory has become short: "},
+        {{.phase = PHASE_BURST, .why = WHY_GUEST, .pass_done_percent = 0, .cpu_percent = 25},
+         "a guest has started; 0 % of the pass are done",
+         "KSM merging (up to 25 % of a CPU), a guest has started: "},
+        {{.phase = PHASE_BURST,
+          .why = WHY_CANDIDATES,
+          .pass_done_percent = 47,
+          .cpu_percent = 25,
+          .last_pass = PASS(0, 720)},
+         "the last pass met pages that this one can merge; 47 % of the pass are done; the last "
+         "pass saved nothing for 720 ms of CPU time",
+         "KSM merging (up to 25 % of a CPU), the last pass met pages that this one can merge: "},
+        {{.phase = PHASE_PROBE,
+          .why = WHY_TWINS,
+          .pass_done_percent = 99,
+          .cpu_percent = 25,
+          .last_pass = PASS(1258292, 3400)},
+         "it is time to look for what smart_scan misses; 99 % of the pass are done; the last pass "
+         "saved 1.2 GiB for 3.4 s of CPU time",
+         "KSM looking again (up to 25 % of a CPU), it is time to look for what smart_scan "
+         "misses: "},
+        {{.phase = PHASE_REST,
+          .why = WHY_NOTHING,
+          .last_pass = PASS(1258292, 3400),
+          .decided_usec = SECONDS(100),
+          .pass_due_usec = SECONDS(400)},
+         "all is merged that pays; the last pass saved 1.2 GiB for 3.4 s of CPU time; the next "
+         "pass is due in 5 min",
+         "KSM at rest for 5 min, all is merged that pays: "},
+        {{.phase = PHASE_REST, .why = WHY_NO_PAGES},
+         "no page is mergeable",
+         "KSM at rest, no page is mergeable: "},
+        {{.phase = PHASE_REST,
+          .why = WHY_BUDGET,
+          .last_pass = PASS(-2048, 12340),
+          .decided_usec = SECONDS(400),
+          .pass_due_usec = SECONDS(400) + 1},
+         "the CPU time of the last passes is more than KSM_CPU_BUDGET allows by now; in the last "
+         "pass 2.0 MiB broke up again, for 12.3 s of CPU time; the next pass is due in 1 s",
+         "KSM at rest for 1 s, the CPU time of the last passes is more than KSM_CPU_BUDGET allows "
+         "by now: "},
+};
+
+static void test_passes(void **state)
+{
+        char buf[256];
+
+        for (size_t i = 0; i < ELEMENTS(pass_cases); i++) {
+                const struct pass_case *this = &pass_cases[i];
+
+                (void)decision_reason(buf, sizeof(buf), &this->decision);
+                assert_string_equal(buf, this->reason);
+                (void)decision_status(buf, sizeof(buf), &this->decision, &a_sample);
+                assert_int_equal(strncmp(buf, this->what, strlen(this->what)), 0);
+        }
+}
+
+/* Each reason has its own words. */
+static void test_whys(void **state)
+{
+        char texts[WHY_BUDGET + 1][256];
+
+        for (int why = 0; why <= WHY_BUDGET; why++) {
+                const struct decision decision = {.phase = PHASE_REST,
+                                                  .why = (enum decision_why)why};
+
+                (void)decision_reason(texts[why], sizeof(texts[why]), &decision);
+                for (int other = 0; other < why; other++)
+                        assert_string_not_equal(texts[why], texts[other]);
+        }
+}
+
 static void test_one_guest(void **state)
 {
         struct sample sample = a_sample;
@@ -157,7 +253,8 @@ static void test_one_guest(void **state)
 static void test_extremes(void **state)
 {
         const int64_t values[] = {INT64_MIN, -1, 0, 1, INT64_MAX};
-        const enum phase phases[] = {PHASE_UNDECIDED, PHASE_OFF, PHASE_BOOST, PHASE_DECAY};
+        const enum phase phases[] = {PHASE_UNDECIDED, PHASE_OFF,  PHASE_BOOST, PHASE_DECAY,
+                                     PHASE_BURST,     PHASE_REST, PHASE_PROBE};
         const size_t n = ELEMENTS(values);
         char buf[256];
 
@@ -168,12 +265,21 @@ static void test_extremes(void **state)
                         .committed_kb = values[i / n % n],
                         .free_kb = values[i / n / n % n],
                         .threshold_kb = values[i / n % n],
+                        .unmerged_kb = values[i % n],
+                        .pass_done_percent = values[i / n % n],
+                        .cpu_percent = values[i % n],
+                        .decided_usec = (uint64_t)values[i % n],
+                        .pass_due_usec = (uint64_t)values[i / n % n],
+                        .last_pass = {.known = true,
+                                      .page_bytes = values[i / n % n],
+                                      .yield_pages = values[i % n],
+                                      .cpu_nsec = values[i / n / n % n]},
                 };
                 const struct sample sample = {
                         .guests = {.count = values[i % n]},
-                        .ksm = {values[i % n], values[i % n], values[i % n], values[i % n],
-                                values[i % n], values[i % n], values[i % n], values[i % n],
-                                values[i % n], values[i % n], values[i % n]},
+                        .ksm = {.pages_sharing = values[i % n],
+                                .ksm_zero_pages = values[i % n],
+                                .page_bytes = values[i % n]},
                 };
 
                 assert_true(strlen(decision_reason(buf, sizeof(buf), &decision)) > 0);
@@ -216,7 +322,8 @@ int main(void)
 {
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_sizes),     cmocka_unit_test(test_spans),
-                cmocka_unit_test(test_decisions), cmocka_unit_test(test_one_guest),
+                cmocka_unit_test(test_decisions), cmocka_unit_test(test_passes),
+                cmocka_unit_test(test_whys),      cmocka_unit_test(test_one_guest),
                 cmocka_unit_test(test_extremes),  cmocka_unit_test(test_small_buffers),
         };
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -18,16 +19,17 @@
 
 static const struct {
         const char *comm, *name;
+        bool on_request;
 } known[] = {
-        {"ksmtuned", "another ksmtuned"},
-        {"tuned", "tuned"},
-        {"momd", "oVirt MOM"},
-        {"vdsmd", "oVirt vdsm"},
-        {"virt-handler", "KubeVirt virt-handler"},
-        {"ksm-throttler", "Kata ksm-throttler"},
-        {"uksmd", "uksmd"},
-        {"libvirtd", "libvirt (virsh node-memory-tune)"},
-        {"virtqemud", "libvirt (virsh node-memory-tune)"},
+        {"ksmtuned", "another ksmtuned", false},
+        {"tuned", "tuned", true},
+        {"momd", "oVirt MOM", false},
+        {"vdsmd", "oVirt vdsm", false},
+        {"virt-handler", "KubeVirt virt-handler", false},
+        {"ksm-throttler", "Kata ksm-throttler", false},
+        {"uksmd", "uksmd", false},
+        {"libvirtd", "libvirt (virsh node-memory-tune)", true},
+        {"virtqemud", "libvirt (virsh node-memory-tune)", true},
 };
 
 static void put_comm(const struct made_up_root *host, unsigned pid, const char *comm)
@@ -49,6 +51,7 @@ static void test_each(void **state)
                 assert_int_equal(rivals_find(&host->root, 1, &rival, 1), 1);
                 assert_string_equal(rival.name, known[i].name);
                 assert_int_equal(rival.pid, 812);
+                assert_int_equal(rival.on_request, known[i].on_request);
                 /* Ourselves are none. */
                 assert_int_equal(rivals_find(&host->root, 812, &rival, 1), 0);
         }
@@ -80,7 +83,7 @@ static void test_many(void **state)
 {
         const struct made_up_root *host = *state;
         struct rival rivals[ELEMENTS(known) + 1];
-        const struct rival untouched = {"untouched", 7};
+        const struct rival untouched = {"untouched", 7, false};
 
         for (unsigned i = 0; i < ELEMENTS(known); i++)
                 put_comm(host, 100 + i, known[i].comm);

@@ -19,6 +19,7 @@
 static void test_defaults(void **state)
 {
         static const struct classic_params classic = CLASSIC_PARAMS_DEFAULT;
+        static const struct adaptive_params adaptive = ADAPTIVE_PARAMS_DEFAULT;
         struct settings *settings;
         char shown[256];
 
@@ -26,9 +27,12 @@ static void test_defaults(void **state)
         assert_int_equal(settings->monitor_interval_usec, 60 * 1000 * 1000);
         assert_int_equal(settings->policy.kind, POLICY_CLASSIC);
         assert_memory_equal(&settings->policy.classic, &classic, sizeof(classic));
+        assert_memory_equal(&settings->policy.adaptive, &adaptive, sizeof(adaptive));
         assert_false(settings->debug);
         assert_string_equal(settings->log_file, "/var/log/ksmtuned");
         assert_string_equal(settings->pid_file, "/run/ksmtune.pid");
+        assert_string_equal(settings->metrics_file, "");
+        assert_int_equal(settings->metrics_guests, 50);
         assert_string_equal(show(settings, KEY_VM_MATCH, shown, sizeof(shown)), VM_MATCH_DEFAULT);
         assert_int_equal(settings->ps_metric, GUEST_METRIC_RSS);
         assert_int_equal(settings->stop_action, STOP_ACTION_KEEP);

@@ -41,7 +41,12 @@ static struct state example(void)
         (void)strcpy(state.reason, "976.6 MiB are free, below the threshold of 3.2 GiB");
         state.time_usec = INT64_C(1790000000000000);
         state.interval_usec = 60000000;
+        state.next_usec = INT64_C(1790000060000000);
+        state.pass_due_usec = SAMPLE_ABSENT;
         state.advisor_before = 1;
+        state.smart_scan_before = 0;
+        state.pages_to_scan_before = 123;
+        state.sleep_msec_before = 33;
         return state;
 }
 
@@ -51,7 +56,9 @@ static const char example_text[] =
         "THRESHOLD_KB=3355443\nGUESTS=3\nSAVED_BYTES=4096\nKSMD_CPU_NSEC=123456789012\n"
         "DECISIONS=17\nTRIGGER=timer\n"
         "REASON=976.6 MiB are free, below the threshold of 3.2 GiB\n"
-        "TIME_USEC=1790000000000000\nINTERVAL_USEC=60000000\nADVISOR_MODE_BEFORE=1\n";
+        "TIME_USEC=1790000000000000\nINTERVAL_USEC=60000000\nNEXT_USEC=1790000060000000\n"
+        "PASS_DUE_USEC=-1\nADVISOR_MODE_BEFORE=1\nSMART_SCAN_BEFORE=0\n"
+        "PAGES_TO_SCAN_BEFORE=123\nSLEEP_MSEC_BEFORE=33\n";
 
 static void test_round_trip(void **test_state)
 {
@@ -234,6 +241,34 @@ static void test_daemon_alive(void **test_state)
 #define ON_A_HOST(test) \
         cmocka_unit_test_setup_teardown(test, made_up_root_setup, made_up_root_teardown)
 
+static void test_stale(void **unused)
+{
+        static const struct {
+                int64_t time, interval, now;
+                bool stale;
+        } cases[] = {
+                {1000, 60000000, 1000, false},
+                {1000, 60000000, 125001000, false},
+                {1000, 60000000, 125001001, true},
+                {1000, 0, 5001001, true},
+                {1000, 60000000, 0, false}, /* the clock was set back */
+                {SAMPLE_ABSENT, 60000000, INT64_MAX, false},
+                {1000, SAMPLE_ABSENT, INT64_MAX, false},
+                {INT64_MAX, INT64_MAX, INT64_MAX, false},
+                {1000, INT64_MAX, INT64_MAX, false},
+                {0, 0, INT64_MAX, true},
+        };
+
+        for (size_t i = 0; i < ELEMENTS(cases); i++) {
+                struct state state;
+
+                state_init(&state);
+                state.time_usec = cases[i].time;
+                state.interval_usec = cases[i].interval;
+                assert_int_equal(state_is_stale(&state, cases[i].now), cases[i].stale);
+        }
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -244,6 +279,7 @@ int main(void)
                 cmocka_unit_test(test_truncated),
                 ON_A_HOST(test_files),
                 ON_A_HOST(test_daemon_alive),
+                cmocka_unit_test(test_stale),
         };
 
         return cmocka_run_group_tests_name("state", tests, NULL, NULL);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#pragma once
+
+/* ksmctl unmerge: what it will need, and the work. */
+
+#include <stdbool.h>
+
+#include "ksmtuned/state.h"
+#include "ksmtuned/sysroot.h"
+#include "ksmtuned/unmerge.h"
+
+enum unmerge_refusal {
+        UNMERGE_GOES,
+        UNMERGE_DOES_NOT_FIT,
+        UNMERGE_DAEMON_WANTS_KSM,
+        UNMERGE_AT_WORK, /* another process unmerges; not even --force can help that */
+};
+
+struct unmerge_plan {
+        struct unmerge_figures start;
+        int daemon_running; /* 1, 0, or a negative errno where it cannot be told */
+        struct state state; /* of the daemon, where it runs */
+        /* After the unmerge, the daemon's next decision would switch KSM on. */
+        bool daemon_would_start;
+        enum unmerge_refusal refusal;
+};
+
+/* Return: 0; what unmerge_look() said. */
+int unmerge_plan(const struct sysroot *root, struct unmerge_plan *ret_plan);
+
+/* For people and for programs, on standard output. Return: 0; -ENOMEM. */
+int unmerge_plan_print(const struct unmerge_plan *plan);
+int unmerge_plan_print_json(const struct unmerge_plan *plan);
+
+/* What will be refused, one line on standard error. */
+void unmerge_plan_refuse(const struct unmerge_plan *plan);
+
+/*
+ * Does it: tells how far it is, ends at once for SIGINT, SIGTERM and SIGHUP, and by itself where
+ * memory runs short, unless @force. Tells what became of it. Return: the exit status.
+ */
+int unmerge_work(const struct sysroot *root, const struct unmerge_figures *start, bool force);

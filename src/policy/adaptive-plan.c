@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <math.h>
+
+#include "adaptive-parts.h"
+
+#define PAGE_SEC        10e-6  /* to search for an unmerged page, before it is measured */
+#define MERGED_PAGE_SEC 0.5e-6 /* to pass over a merged one */
+#define PERIOD_SEC_MIN  30.0
+#define PERIOD_SEC_MAX  3600.0
+#define ASKED_AGAIN_SEC 30.0
+#define CHANGED_PASSES  4 /* in a row at most, where only known pages have changed */
+#define SMART_SAVES     0.7
+#define BURST_SHARE     0.01 /* of the known pages; so many new ones are no trifle */
+#define BURST_SCARCITY  4.0  /* memory is so dear that the budget does not matter */
+#define JUDGE_PROGRESS  0.25
+#define JUDGE_SHARE     0.8   /* of all pages; fewer candidates may all lie at the end */
+#define JUDGE_PAGES     20000 /* fewer do not pay the judging */
+#define PRIOR_PAGES     2000
+
+double adaptive_pass_cost(const struct adaptive_state *state, const struct adaptive_view *view,
+                          bool smart)
+{
+        const struct ksm_sample *ksm = &view->sample->ksm;
+        double merged = (double)view->saved_pages;
+        double others, page_sec = smart ? state->smart.page_sec : state->full.page_sec;
+
+        if (ksm->pages_shared > 0)
+                merged += (double)ksm->pages_shared;
+        others = (double)view->known_pages - merged;
+        if (!(page_sec > 0))
+                page_sec = PAGE_SEC;
+        return merged * MERGED_PAGE_SEC + (others > 0 ? others * page_sec : 0);
+}
+
+double adaptive_budget_rate(const struct adaptive_view *view)
+{
+        double rate = (double)view->params->cpu_budget_milli / 1e5;
+
+        return view->scarcity > 1 ? rate * sqrt(view->scarcity) : rate;
+}
+
+/* Pages that have come up since the last pass and that KSM may know. */
+static double grown_pages(const struct adaptive_state *state, const struct adaptive_view *view)
+{
+        double grown, least = (double)view->sample->memory.total_kb / 4 / 1000;
+
+        if (view->anon_pages < 0 || state->rest_anon_pages < 0)
+                return 0;
+        grown = difference(view->anon_pages, state->rest_anon_pages);
+        return grown > least ? grown * state->mergeable_share : 0;
+}
+
+static uint64_t later(uint64_t usec, double seconds)
+{
+        return usec + (uint64_t)(clamp(seconds, 0, 1e7) * USEC_PER_SEC);
+}
+
+static void take(struct adaptive_plan *plan, uint64_t due_usec, bool smart, bool burst,
+                 enum decision_why why)
+{
+        if (due_usec >= plan->due_usec)
+                return;
+        *plan = (struct adaptive_plan){
+                .due_usec = due_usec, .smart = smart, .burst = burst, .why = why};
+}
+
+/*
+ * What waits to be merged is due at once, unless more comes so fast that the cost of a pass is
+ * better spread: where it grows by r, a pass for each √(2Wr/μ) pages costs least.
+ */
+static uint64_t due_with_growth(const struct adaptive_view *view, uint64_t since_usec, double pages,
+                                double rate, double cost)
+{
+        double worth_waiting_for;
+
+        if (!(rate > 0) || !(view->page_price > 0))
+                return view->now_usec;
+        worth_waiting_for = sqrt(2 * cost * rate / view->page_price);
+        if (pages >= worth_waiting_for)
+                return view->now_usec;
+        return later(since_usec, clamp((worth_waiting_for - pages) / rate, 0, PERIOD_SEC_MIN));
+}
+
+/* Pages that the last pass has hashed, and that the next one can merge. */
+static double plan_hashed(const struct adaptive_state *state, const struct adaptive_view *view,
+                          bool has_smart, struct adaptive_plan *plan)
+{
+        bool burst = state->pass_burst || view->scarcity >= BURST_SCARCITY ||
+                     state->candidates_new > BURST_SHARE * (double)view->known_pages;
+        double hashed = state->candidates_new * state->p_new;
+
+        if (state->chain_passes < CHANGED_PASSES || state->candidates_new > 0)
+                hashed += state->candidates_changed * state->p_changed;
+        for (int smart = 0; hashed > 0 && smart <= (has_smart ? 1 : 0); smart++) {
+                double cost = adaptive_pass_cost(state, view, smart);
+
+                if (hashed * view->page_value < cost)
+                        continue;
+                take(plan,
+                     due_with_growth(view, state->rest_usec, hashed,
+
+                                     state->anon_rate * state->mergeable_share * state->p_new,
+                                     cost),
+                     smart, burst, WHY_CANDIDATES);
+                break;
+        }
+        return hashed;
+}
+
+/* Pages that have come since: it takes a pass that hashes them and one that merges them. */
+static void plan_growth(const struct adaptive_state *state, const struct adaptive_view *view,
+                        bool has_smart, double hashed, struct adaptive_plan *plan)
+{
+        double grown = grown_pages(state, view);
+        double pages = grown * state->p_new + hashed;
+        double cost = adaptive_pass_cost(state, view, has_smart) +
+                      adaptive_pass_cost(state, view, false) + grown * PAGE_SEC;
+
+        if (!(grown > 0) || pages * view->page_value < cost)
+                return;
+        take(plan,
+             due_with_growth(view, state->grown_usec, pages,
+                             state->anon_rate * state->mergeable_share * state->p_new, cost),
+             has_smart, true, view->now_usec < state->watch_until_usec ? WHY_GUEST : WHY_GROWTH);
+}
+
+static double period_sec(const struct adaptive_view *view, const struct adaptive_kind *kind,
+                         double cost)
+{
+        double period = kind->backoff_sec / sqrt(clamp(view->scarcity, 0.01, 100));
+        double most = cost / adaptive_budget_rate(view);
+
+        if (kind->growth_rate > 0 && view->page_price > 0) {
+                double best = sqrt(2 * cost / (view->page_price * kind->growth_rate));
+
+                if (best < period)
+                        period = best;
+        }
+        return clamp(period, PERIOD_SEC_MIN, most > PERIOD_SEC_MAX ? most : PERIOD_SEC_MAX);
+}
+
+/*
+ * Passes of both kinds have their times. Where smart_scan saves little (it skips pages that were
+ * looked at often), the two take turns: one finds what the other misses, and lets pages age.
+ */
+bool adaptive_in_turns(const struct adaptive_state *state, const struct adaptive_view *view)
+{
+        return view->sample->ksm.smart_scan >= 0 &&
+               adaptive_pass_cost(state, view, true) >
+                       SMART_SAVES * adaptive_pass_cost(state, view, false);
+}
+
+static void plan_periods(const struct adaptive_state *state, const struct adaptive_view *view,
+                         bool has_smart, struct adaptive_plan *plan)
+{
+        double full_cost = adaptive_pass_cost(state, view, false);
+        double smart_cost = adaptive_pass_cost(state, view, true);
+        bool burst = view->scarcity >= BURST_SCARCITY;
+        bool in_turns = adaptive_in_turns(state, view);
+        enum decision_why why = burst ? WHY_PRESSURE : WHY_PERIOD;
+        uint64_t full_usec = later(in_turns ? state->smart.ended_usec : state->full.ended_usec,
+                                   period_sec(view, &state->full, full_cost));
+        uint64_t smart_usec =
+                later(state->smart.ended_usec, period_sec(view, &state->smart, smart_cost));
+        struct adaptive_plan period = {.due_usec = full_usec, .burst = burst, .why = why};
+
+        if (in_turns) {
+                period.smart = state->full.ended_usec == state->smart.ended_usec;
+        } else if (has_smart) {
+                period.why = burst ? WHY_PRESSURE : WHY_TWINS;
+                /* Where both are due, the one that sees all does for both. */
+                if (full_usec > view->now_usec)
+                        take(&period, smart_usec, true, burst, why);
+        }
+        if (state->tokens_sec < 0) {
+                uint64_t paid_usec =
+                        later(view->now_usec, -state->tokens_sec / adaptive_budget_rate(view));
+
+                period.waits_for_budget = paid_usec > period.due_usec;
+                if (period.waits_for_budget)
+                        period.due_usec = paid_usec;
+        }
+        if (period.due_usec < view->now_usec)
+                period.due_usec = view->now_usec;
+        if (period.due_usec < plan->due_usec)
+                *plan = period;
+}
+
+void adaptive_plan(const struct adaptive_state *state, const struct adaptive_view *view,
+                   struct adaptive_plan *ret_plan)
+{
+        struct adaptive_plan plan = {.due_usec = UINT64_MAX};
+        bool has_smart = view->sample->ksm.smart_scan >= 0;
+
+        if (state->rest_usec == 0) {
+                take(&plan, view->now_usec, has_smart, true, WHY_SHORT);
+        } else {
+                if ((view->sample->events & EVENT_ASKED) && !state->in_pass &&
+                    seconds_between(state->rest_usec, view->now_usec) >= ASKED_AGAIN_SEC)
+                        take(&plan, view->now_usec, false, true, WHY_ASKED);
+                plan_growth(state, view, has_smart, plan_hashed(state, view, has_smart, &plan),
+                            &plan);
+                /* Between two passes in a row only what they found counts. */
+                if (!state->in_pass)
+                        plan_periods(state, view, has_smart, &plan);
+        }
+        if (plan.due_usec < view->now_usec)
+                plan.due_usec = view->now_usec;
+        if (plan.due_usec < state->hold_usec)
+                plan.due_usec = state->hold_usec;
+        *ret_plan = plan;
+}
+
+/*
+ * Judges a dear pass by what it has brought so far. Of pairs of twins those are found whose halves
+ * both lie in the part that is done, so of n candidates n × progress² have had their chance.
+ */
+bool adaptive_goes_on(const struct adaptive_state *state, const struct adaptive_view *view)
+{
+        double progress = adaptive_progress(state, view);
+        double candidates = state->candidates_new + state->candidates_changed, tried, share;
+        double least = JUDGE_SHARE * (double)view->known_pages;
+
+        if (state->pass_smart || state->pass_why != WHY_CANDIDATES || progress < JUDGE_PROGRESS ||
+            candidates < JUDGE_PAGES || candidates < least)
+                return true;
+        tried = candidates * progress * progress;
+        share = (PRIOR_PAGES * state->p_new + (double)view->saved_pages -
+                 (double)state->pass_saved_pages) /
+                (PRIOR_PAGES + tried);
+        return clamp(share, 0, 1) * (candidates - tried) * view->page_value >=
+               (1 - progress) * adaptive_pass_cost(state, view, false);
+}

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ksmtuned/adaptive.h"
+
+#include "adaptive-parts.h"
+
+#define STALLED_SEC    20.0
+#define HOLD_USEC      UINT64_C(60000000)
+#define WATCH_USEC     UINT64_C(120000000) /* a guest's start */
+#define WATCH_SEC_MIN  1.0
+#define WATCH_SEC_MAX  15.0
+#define TOKENS_SEC_MAX 60.0 /* of saved budget, or what a pass costs */
+#define CALL_USEC_MIN  UINT64_C(20000)
+
+static int64_t pages_passed(const struct ksm_sample *ksm)
+{
+        if (ksm->pages_scanned < 0)
+                return SAMPLE_ABSENT;
+        return saturating_add(ksm->pages_scanned, ksm->pages_skipped > 0 ? ksm->pages_skipped : 0);
+}
+
+static void begin(struct adaptive_state *state, const struct sample *sample, uint64_t now_usec)
+{
+        state->started = true;
+        state->last = sample->ksm;
+        state->last_usec = now_usec;
+        state->last_anon_pages = state->rest_anon_pages = SAMPLE_ABSENT;
+        state->boundary_pages = SAMPLE_ABSENT;
+        state->p_new = 0.3;
+        state->p_changed = 0.2;
+        state->mergeable_share = 1;
+}
+
+/* All has been unmerged by somebody else: nothing that was learnt about passes holds. */
+static void begin_again(struct adaptive_state *state, uint64_t now_usec)
+{
+        state->in_pass = false;
+        state->rest_usec = 0;
+        state->hold_usec = now_usec + HOLD_USEC;
+        state->chain_passes = 0;
+        state->chain_full = false;
+        state->chain_yield = state->chain_new_pages = state->chain_cpu_sec = 0;
+        state->candidates_new = state->candidates_changed = 0;
+        state->boundary_pages = SAMPLE_ABSENT;
+}
+
+static void start_pass(struct adaptive_state *state, const struct adaptive_view *view,
+                       const struct adaptive_plan *plan)
+{
+        const struct ksm_sample *ksm = &view->sample->ksm;
+        int64_t passed = pages_passed(ksm);
+
+        if (view->known_pages == 0)
+                state->boundary_pages = passed;
+        state->in_pass = true;
+        if (state->chain_passes == 0)
+                state->chain_period = plan->why == WHY_PERIOD || plan->why == WHY_TWINS ||
+                                      plan->why == WHY_PRESSURE;
+        state->pass_seen = false;
+        state->pass_burst = plan->burst;
+        state->pass_smart = plan->smart;
+        state->pass_why = plan->why;
+        state->pass_usec = state->progress_usec = view->now_usec;
+        state->pass = *ksm;
+        state->pass_known_pages = view->known_pages;
+        state->pass_saved_pages = view->saved_pages;
+        state->pass_anon_pages = view->anon_pages;
+        state->grown_usec = 0;
+        state->pass_cpu_sec = 0;
+        /* Other pages are dear in this pass than in the last one. */
+        state->batch_pages = state->page_sec = 0;
+        state->pass_late = passed != state->boundary_pages;
+        state->pass_whole = state->boundary_pages >= 0 && passed >= state->boundary_pages &&
+                            passed - state->boundary_pages <= view->known_pages / 8;
+}
+
+static void end_chain(struct adaptive_state *state, const struct adaptive_view *view)
+{
+        state->in_pass = false;
+        adaptive_learn_chain(state, view);
+}
+
+/* Whether ksmd has done anything since the last call. */
+static bool at_work(const struct adaptive_state *state, const struct ksm_sample *ksm)
+{
+        const struct ksm_sample *last = &state->last;
+
+        return ksm->full_scans != last->full_scans || ksm->pages_scanned != last->pages_scanned ||
+               ksm->pages_skipped != last->pages_skipped ||
+               ksm->pages_volatile != last->pages_volatile ||
+               ksm->pages_unshared != last->pages_unshared ||
+               difference(ksm->ksmd_cpu_nsec, last->ksmd_cpu_nsec) > 5e6;
+}
+
+static void follow_pass(struct adaptive_state *state, const struct adaptive_view *view)
+{
+        const struct ksm_sample *ksm = &view->sample->ksm;
+        struct adaptive_plan plan;
+
+        state->pass_cpu_sec += view->cpu_sec;
+        if (at_work(state, ksm))
+                state->progress_usec = view->now_usec;
+        if (ksm->full_scans > state->pass.full_scans) {
+                state->pass_seen = true;
+                adaptive_learn_pass(state, view, true);
+                adaptive_plan(state, view, &plan);
+                if (plan.due_usec <= view->now_usec && plan.why == WHY_CANDIDATES)
+                        start_pass(state, view, &plan);
+                else
+                        end_chain(state, view);
+                return;
+        }
+        if (state->pass_seen && ksm->run != 1) {
+                state->hold_usec = view->now_usec + HOLD_USEC;
+                adaptive_learn_pass(state, view, false);
+                end_chain(state, view);
+        } else if (seconds_between(state->progress_usec, view->now_usec) >= STALLED_SEC ||
+                   !adaptive_goes_on(state, view)) {
+                adaptive_learn_pass(state, view, false);
+                end_chain(state, view);
+        }
+        if (ksm->run == 1)
+                state->pass_seen = true;
+}
+
+static void rest(struct adaptive_state *state, const struct adaptive_view *view,
+                 struct decision *decision)
+{
+        struct adaptive_plan plan;
+        uint64_t next_usec;
+
+        adaptive_plan(state, view, &plan);
+        if (plan.due_usec <= view->now_usec) {
+                start_pass(state, view, &plan);
+                return;
+        }
+        next_usec = plan.due_usec;
+        if (view->now_usec < state->watch_until_usec) {
+                uint64_t look_usec = view->now_usec + (uint64_t)(state->watch_sec * USEC_PER_SEC);
+
+                state->watch_sec = clamp(state->watch_sec * 1.3, WATCH_SEC_MIN, WATCH_SEC_MAX);
+                if (look_usec < next_usec)
+                        next_usec = look_usec;
+        }
+        decision->verdict = VERDICT_STOP;
+        decision->phase = PHASE_REST;
+        decision->why = plan.waits_for_budget    ? WHY_BUDGET
+                        : view->known_pages == 0 ? WHY_NO_PAGES
+                                                 : WHY_NOTHING;
+        decision->pass_due_usec = plan.due_usec;
+        decision->next_usec = next_usec;
+}
+
+/*
+ * Where the kernel's pass began that it is in now, in pages scanned and skipped since boot. One
+ * pass behind the last boundary, that is all known pages, and since the last call. An error here
+ * would put the next end at the wrong place, and so the one after it.
+ */
+static void find_boundary(struct adaptive_state *state, const struct adaptive_view *view)
+{
+        const struct ksm_sample *ksm = &view->sample->ksm;
+        int64_t before = pages_passed(&state->last), now = pages_passed(ksm), boundary = now;
+
+        if (before >= 0 && now >= before && ksm->full_scans == state->last.full_scans + 1)
+                boundary = state->boundary_pages >= 0
+                                   ? saturating_add(state->boundary_pages, view->known_pages)
+                                   : now - (now - before) / 2;
+        if (boundary > now)
+                boundary = now;
+        if (boundary < before)
+                boundary = before;
+        state->boundary_pages = boundary;
+}
+
+static void update(struct adaptive_state *state, const struct adaptive_view *view)
+{
+        const struct ksm_sample *ksm = &view->sample->ksm;
+        double rate = adaptive_budget_rate(view), cost = adaptive_pass_cost(state, view, false);
+        bool is_short;
+
+        if (ksm->full_scans < state->last.full_scans)
+                begin_again(state, view->now_usec);
+        else if (ksm->full_scans > state->last.full_scans)
+                find_boundary(state, view);
+        state->tokens_sec += rate * view->elapsed_sec;
+        state->tokens_sec = clamp(state->tokens_sec, -1e9,
+                                  cost > TOKENS_SEC_MAX * rate ? cost : TOKENS_SEC_MAX * rate);
+        if (view->sample->events & EVENT_GUEST_STARTED) {
+                state->watch_until_usec = view->now_usec + WATCH_USEC;
+                state->watch_sec = WATCH_SEC_MIN;
+        }
+        if (view->has_guests != state->had_guests) {
+                /* Another measure: all of the first guests' memory is new. */
+                state->last_anon_pages = state->pass_anon_pages = view->anon_pages;
+                state->rest_anon_pages = view->has_guests ? 0 : view->anon_pages;
+                state->had_guests = view->has_guests;
+        }
+        is_short = adaptive_short(view, state);
+        if (is_short && !state->short_of_memory)
+                state->short_usec = view->now_usec;
+        state->short_of_memory = is_short;
+        if (!state->in_pass)
+                adaptive_learn_rest(state, view);
+}
+
+static void decide(struct adaptive_state *state, const struct adaptive_view *view,
+                   struct decision *decision)
+{
+        if (!state->short_of_memory) {
+                if (state->in_pass) {
+                        adaptive_learn_pass(state, view, false);
+                        end_chain(state, view);
+                }
+                decision->verdict = VERDICT_STOP;
+                decision->phase = PHASE_OFF;
+                decision->why = WHY_PLENTY;
+                decision->next_usec = view->now_usec + ADAPTIVE_CALL_MAX_USEC;
+                return;
+        }
+        if (state->in_pass)
+                follow_pass(state, view);
+        if (!state->in_pass)
+                rest(state, view, decision);
+        if (state->in_pass) {
+                double progress = adaptive_progress(state, view);
+
+                decision->verdict = VERDICT_START;
+                decision->phase = state->pass_burst ? PHASE_BURST : PHASE_PROBE;
+                decision->why = state->pass_why;
+                decision->pass_done_percent =
+                        progress < 0 ? SAMPLE_ABSENT : (int64_t)(progress * 100);
+                decision->light_next = true;
+                adaptive_pace(state, view, decision);
+        }
+}
+
+void adaptive_decide(const struct adaptive_params *params, const struct classic_params *classic,
+                     struct adaptive_state *state, const struct sample *sample, uint64_t now_usec,
+                     struct decision *ret_decision)
+{
+        struct decision decision = {
+                .verdict = VERDICT_NONE,
+                .phase = PHASE_UNDECIDED,
+                .pages_to_scan = sample->ksm.pages_to_scan,
+                .sleep_millisecs = sample->ksm.sleep_millisecs,
+                .total_kb = sample->memory.total_kb,
+                .committed_kb = sample->guests.committed_kb,
+                .smart_scan = SMART_SCAN_LEAVE,
+                .pass_done_percent = SAMPLE_ABSENT,
+                .decided_usec = now_usec,
+                .next_usec = now_usec + ADAPTIVE_CALL_MAX_USEC,
+        };
+        struct adaptive_view view;
+
+        if (!state->started)
+                begin(state, sample, now_usec);
+        adaptive_look(&view, params, classic, state, sample, now_usec);
+        decision.free_kb = view.available_kb;
+        decision.threshold_kb = view.threshold_kb;
+        decision.unmerged_kb = view.unmerged_kb;
+        decision.price_micro = (int64_t)(clamp(view.price, 0, 1e9) * 1e6);
+        if (sample->memory.total_kb > 0) {
+                update(state, &view);
+                decide(state, &view, &decision);
+                if (decision.next_usec < now_usec + CALL_USEC_MIN)
+                        decision.next_usec = now_usec + CALL_USEC_MIN;
+                if (decision.next_usec > now_usec + ADAPTIVE_CALL_MAX_USEC)
+                        decision.next_usec = now_usec + ADAPTIVE_CALL_MAX_USEC;
+                state->last = sample->ksm;
+                state->last_anon_pages = view.anon_pages;
+                state->last_usec = now_usec;
+        }
+        decision.last_pass = state->last_pass;
+        *ret_decision = decision;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+
+/*
+ * What the adaptive policy is for, on the model of KSM: sooner, cheaper and no less than what it
+ * is compared with; nothing where nothing pays; more as memory gets dearer.
+ */
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "model-host.h"
+
+#define ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
+#define TOTAL_KB        (INT64_C(25) << 20)
+#define REST_SEC        1800
+
+/* 8 guests of 256 MiB: 40 % common, 10 % zero, 5 % changing; two more and late twins at half time.
+ */
+struct outcome {
+        double to_90_sec, cpu_sec, rest_cpu_sec, gib_sec, saved_share;
+};
+
+static void set_up(struct model_host *host, enum model_driver driver)
+{
+        model_host_init(host, 1, 64, TOTAL_KB, 1024);
+        host->driver = driver;
+        host->settings.classic.thres_coef = 99;
+        for (unsigned i = 0; i < 8; i++)
+                (void)model_host_start_guest(host);
+}
+
+static struct outcome run(struct model_host *host)
+{
+        struct outcome outcome = {.to_90_sec = 1e9};
+        double reachable = model_ksm_reachable(&host->ksm);
+
+        for (unsigned second = 1; second <= 600; second++) {
+                model_host_run(host, second, 1);
+                if (second < 300 && outcome.to_90_sec > 1e8 &&
+                    model_ksm_saved(&host->ksm) >= 0.9 * reachable)
+                        outcome.to_90_sec = second;
+                if (second == 300) {
+                        (void)model_host_start_guest(host);
+                        (void)model_host_start_guest(host);
+                        model_host_make_twins(host, 32);
+                }
+        }
+        outcome.cpu_sec = host->ksm.cpu_sec;
+        outcome.gib_sec = host->saved_gib_sec;
+        outcome.saved_share = model_ksm_saved(&host->ksm) / model_ksm_reachable(&host->ksm);
+        model_host_run(host, 600 + REST_SEC, 1);
+        outcome.rest_cpu_sec = host->ksm.cpu_sec - outcome.cpu_sec;
+        return outcome;
+}
+
+static struct outcome outcome_of(enum model_driver driver, int64_t pages, int64_t msec)
+{
+        struct model_host host;
+        struct outcome outcome;
+
+        set_up(&host, driver);
+        host.fixed_pages = pages;
+        host.fixed_msec = msec;
+        outcome = run(&host);
+        model_host_release(&host);
+        return outcome;
+}
+
+static void test_beside_others(void **state)
+{
+        struct outcome ours = outcome_of(DRIVER_ADAPTIVE, 0, 0);
+        struct outcome original = outcome_of(DRIVER_FORCED, 0, 0);
+        struct outcome slow = outcome_of(DRIVER_FIXED, 100, 20);
+        struct outcome middle = outcome_of(DRIVER_FIXED, 1250, 10);
+        struct outcome fast = outcome_of(DRIVER_FIXED, 9000, 20);
+        struct outcome advisor = outcome_of(DRIVER_ADVISOR, 0, 0);
+        const struct outcome *others[] = {&original, &slow, &middle, &fast, &advisor};
+
+        assert_true(ours.to_90_sec <= 0.25 * original.to_90_sec);
+        assert_true(ours.to_90_sec <= fast.to_90_sec);
+        assert_true(ours.cpu_sec <= 0.4 * original.cpu_sec);
+        assert_true(ours.rest_cpu_sec <= 0.05 * original.rest_cpu_sec);
+        assert_true(ours.rest_cpu_sec <= 0.05 * middle.rest_cpu_sec);
+        assert_true(ours.gib_sec / ours.cpu_sec >= 3 * original.gib_sec / original.cpu_sec);
+        for (size_t i = 0; i < ELEMENTS(others); i++) {
+                assert_true(ours.saved_share >= others[i]->saved_share);
+                assert_true(ours.gib_sec / ours.cpu_sec >=
+                                    others[i]->gib_sec / others[i]->cpu_sec ||
+                            others[i]->gib_sec < ours.gib_sec);
+        }
+}
+
+/*
+ * A new guest writes what old pages hold that were looked at often. Whoever skips pages looks at
+ * the old ones in every ninth pass, and then, by the time of its start, not at the new ones.
+ */
+static double missed_twins(enum model_driver driver, double at_sec)
+{
+        struct model_host host;
+        double missed;
+
+        set_up(&host, DRIVER_FIXED);
+        host.fixed_pages = 1250;
+        host.fixed_msec = 10;
+        model_host_run(&host, at_sec, 1);
+        host.driver = driver;
+        model_host_copy_old(&host, model_host_start_guest(&host), 64);
+        model_host_run(&host, at_sec + 1800, 1);
+        missed = model_ksm_reachable(&host.ksm) - model_ksm_saved(&host.ksm);
+        model_host_release(&host);
+        return missed / host.ksm.unit_pages;
+}
+
+static void test_late_twins(void **state)
+{
+        double most = 0;
+
+        for (unsigned i = 0; i < 18; i++) {
+                double at_sec = 1000 + 1.7 * i, missed = missed_twins(DRIVER_FIXED, at_sec);
+
+                most = missed > most ? missed : most;
+                assert_true(missed_twins(DRIVER_ADAPTIVE, at_sec) < 2);
+        }
+        assert_true(most > 30);
+}
+
+static void test_plenty(void **state)
+{
+        struct model_host host;
+
+        set_up(&host, DRIVER_ADAPTIVE);
+        host.settings.classic.thres_coef = 20;
+        model_host_run(&host, 86400, 10);
+        assert_int_equal(host.ksm.cpu_sec * 1e9, 0);
+        assert_int_equal(host.ksm.full_scans, 0);
+        assert_true(host.calls < 1500);
+        model_host_release(&host);
+}
+
+/* Guests with nothing in common, which come and go. */
+static void test_nothing_to_merge(void **state)
+{
+        struct model_host host;
+
+        set_up(&host, DRIVER_ADAPTIVE);
+        host.rates.zero = host.rates.common = 0;
+        for (unsigned i = 0; i < 4; i++)
+                (void)model_host_start_guest(&host);
+        host.rates.guests_per_hour = 4;
+        model_host_run(&host, 4 * 86400.0, 5);
+        assert_true(host.ksm.cpu_sec <= 0.02 * 4 * 86400);
+        model_host_release(&host);
+}
+
+static struct outcome at_price(int64_t price_micro, int64_t budget_milli)
+{
+        struct model_host host;
+        struct outcome outcome;
+
+        set_up(&host, DRIVER_ADAPTIVE);
+        host.rates.rewrites_per_sec = 2;
+        host.rates.rewrites_common = 0.5;
+        host.settings.adaptive.memory_price_micro = price_micro;
+        host.settings.adaptive.cpu_budget_milli = budget_milli;
+        model_host_run(&host, 12 * 3600.0, 5);
+        outcome = (struct outcome){.cpu_sec = host.ksm.cpu_sec, .gib_sec = host.saved_gib_sec};
+        model_host_release(&host);
+        return outcome;
+}
+
+/* What is rewritten pays more passes at a higher price, and what they save rises with them. */
+static void test_monotone(void **state)
+{
+        const int64_t prices[] = {1000, 8000, 32000, 125000, 500000, 2000000};
+        const int64_t budgets[] = {50, 200, 1000, 2000};
+        struct outcome last = {.cpu_sec = 0}, now;
+
+        for (size_t i = 0; i < ELEMENTS(prices); i++, last = now) {
+                now = at_price(prices[i], 20000);
+                assert_true(now.cpu_sec >= 0.9 * last.cpu_sec);
+                assert_true(now.gib_sec >= 0.98 * last.gib_sec);
+        }
+        last = (struct outcome){.cpu_sec = 0};
+        for (size_t i = 0; i < ELEMENTS(budgets); i++, last = now) {
+                now = at_price(500000, budgets[i]);
+                assert_true(now.cpu_sec >= 0.9 * last.cpu_sec);
+                assert_true(now.gib_sec >= 0.98 * last.gib_sec);
+        }
+}
+
+/* Over a burst, and in each five seconds of it. */
+static void test_cpu_share(void **state)
+{
+        const int64_t shares[] = {3, 5, 10, 20, 25, 40, 60, 80, 100};
+
+        for (size_t i = 0; i < ELEMENTS(shares); i++) {
+                struct model_host host;
+                double share = (double)shares[i] / 100, measured;
+
+                set_up(&host, DRIVER_ADAPTIVE);
+                host.ksm.speed = i % 2 ? 0.5 : 2;
+                host.settings.adaptive.cpu_max = shares[i];
+                model_host_run(&host, 20 / share > 20 ? 20 : 20 / share, 1);
+                measured = host.cpu_in_pass_sec / host.wall_in_pass_sec;
+                if (measured < 0.8 * share || measured > 1.2 * share ||
+                    host.window_most > 1.2 * share + 0.01)
+                        fail_msg("of %g of a CPU it was %g, and %g at the most", share, measured,
+                                 host.window_most);
+                model_host_release(&host);
+        }
+}
+
+int main(void)
+{
+        const struct CMUnitTest tests[] = {
+                cmocka_unit_test(test_beside_others), cmocka_unit_test(test_late_twins),
+                cmocka_unit_test(test_plenty),        cmocka_unit_test(test_nothing_to_merge),
+                cmocka_unit_test(test_monotone),      cmocka_unit_test(test_cpu_share),
+        };
+
+        return cmocka_run_group_tests_name("adaptive-goals", tests, NULL, NULL);
+}
