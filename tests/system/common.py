@@ -170,9 +170,9 @@ def live_ksm():
     if not KSM.is_dir():
         skip_all('this kernel has no KSM')
     with alone():
-        # Not before: it may be that of another test.
-        if running := processes_named('ksmtuned'):
-            skip_all(f'a ksmtuned (PID {running[0]}) tunes this host')
+        # Not before: it may be that of another test, and on its way out.
+        if not wait_for(lambda: not processes_named('ksmtuned'), 5):
+            skip_all(f'a ksmtuned (PID {processes_named("ksmtuned")}) tunes this host')
         try:
             write(KSM / 'run', 2)
             knobs_at_rest()
@@ -203,6 +203,46 @@ class Mergeable:
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
+
+
+# --- Memory that gets short -------------------------------------------------------------------
+
+def free_kb():
+    """Free memory as the original counts it."""
+    text = read('/proc/meminfo')
+    return sum(int(re.search(rf'^{name}:\s+(\d+)', text, re.M)[1])
+               for name in ('MemFree', 'Buffers', 'Cached'))
+
+
+def settled_free_kb():
+    """The same, once it stands still: what others have just ended may still be given back."""
+    seen = []
+
+    def still():
+        seen.append(free_kb())
+        return len(seen) > 2 and max(seen[-3:]) - min(seen[-3:]) < 64 * 1024
+    wait_for(still, 20, 0.3)
+    return seen[-1]
+
+
+class Eater:
+    """Takes memory that nobody merges, under a name that is no guest's."""
+
+    SPARE_KB = 300 * 1024
+    MOST_MIB = 8192
+
+    def __init__(self, args):
+        self.guest = Mergeable(args, 0, 'no-guest')
+        self.mib = 0
+
+    def below(self, limit_kb):
+        """Grows until free memory is well below the limit, whatever the host did meanwhile."""
+        while (over_kb := free_kb() - limit_kb + self.SPARE_KB) > 0 and self.mib < self.MOST_MIB:
+            self.mib += over_kb // 1024 + 1
+            self.guest.grow(self.mib)
+
+    def end(self):
+        self.guest.end()
 
 
 # --- Debian packages --------------------------------------------------------------------------

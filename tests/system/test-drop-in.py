@@ -13,8 +13,8 @@ import tempfile
 import threading
 import time
 
-from common import (KSM, Mergeable, Tap, arguments, for_everyone, knob, live_ksm, need_root, processes_named,
-                    read, skip_all, wait_for, write)
+from common import (KSM, Eater, Mergeable, Tap, arguments, for_everyone, knob, live_ksm, need_root,
+                    processes_named, read, settled_free_kb, skip_all, wait_for, write)
 from host import PAGE_KB, Host
 
 CONFIG = pathlib.Path('/etc/ksmtuned.conf')
@@ -40,12 +40,6 @@ def real_files_kept():
             if was:
                 path.write_bytes(was[0])
                 path.chmod(was[1])
-
-
-def free_kb():
-    text = read('/proc/meminfo')
-    return sum(int(re.search(rf'^{name}:\s+(\d+)', text, re.M)[1])
-               for name in ('MemFree', 'Buffers', 'Cached'))
 
 
 class Suite:
@@ -229,20 +223,23 @@ class Suite:
 
     def runs_with_grown_vms(self):
         tap = self.tap
+        threshold_kb = settled_free_kb() - MARGIN_KB
         self.edited(f'\nKSM_MONITOR_INTERVAL=5\nKSM_THRES_COEF=1\n'
-                    f'KSM_THRES_CONST={free_kb() - MARGIN_KB}\n')
+                    f'KSM_THRES_CONST={threshold_kb}\n')
         self.start()
         tap.equal(knob('run'), '0', 'KSM is off before the VMs grow')
-        guests = [Mergeable(self.args), Mergeable(self.args)]
+        guests, eater = [Mergeable(self.args), Mergeable(self.args)], Eater(self.args)
         try:
             for guest in guests:
                 guest.grow(1024)
+            eater.below(threshold_kb)
             before = time.monotonic()
-            tap.ok(wait_for(lambda: knob('run') == '1', 40), 'VMs grown: run is 1 within 40 s')
+            tap.ok(wait_for(lambda: knob('run') == '1', 40), 'VMs grown: run is 1 within 40 s',
+                   lambda: read(STATE, ''))
             tap.diag(f'it took {time.monotonic() - before:.1f} s')
         finally:
-            for guest in guests:
-                guest.end()
+            for process in (*guests, eater):
+                process.end()
         seen = []
 
         def stopped():

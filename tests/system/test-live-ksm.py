@@ -13,8 +13,8 @@ import sys
 import tempfile
 import time
 
-from common import (KSM, Mergeable, Tap, arguments, knob, knob_number, live_ksm, need_root, read,
-                    wait_for, write)
+from common import (KSM, Eater, Mergeable, Tap, arguments, knob, knob_number, live_ksm, need_root,
+                    read, settled_free_kb, wait_for, write)
 from host import PAGE_KB, Daemon, Host
 from inotify import Writes
 
@@ -30,36 +30,33 @@ KSM_THRES_COEF=1
 '''
 
 
-def free_kb():
-    text = read('/proc/meminfo')
-    return sum(int(re.search(rf'^{name}:\s+(\d+)', text, re.M)[1])
-               for name in ('MemFree', 'Buffers', 'Cached'))
-
-
 class Suite:
     def __init__(self, args, tap, folder):
         self.args = args
         self.tap = tap
         self.folder = pathlib.Path(folder)
+        self.threshold_kb = 0
 
     def daemon(self, interval='0.5', extra='', wait=True):
         """A ksmtuned that starts KSM once another MARGIN_KB are used."""
+        self.threshold_kb = settled_free_kb() - MARGIN_KB
         config = self.folder / 'ksmtuned.conf'
         config.write_text(FAST + f'KSM_MONITOR_INTERVAL={interval}\nPIDFILE={self.folder}/pid\n'
                           f'LOGFILE={self.folder}/log\nDEBUG=1\n'
-                          f'KSM_THRES_CONST={free_kb() - MARGIN_KB}\n' + extra)
+                          f'KSM_THRES_CONST={self.threshold_kb}\n' + extra)
         return Daemon(self.args, options=['--config', str(config)], wait=wait)
 
     @contextlib.contextmanager
     def guests(self, mib=GUEST_MIB):
-        guests = [Mergeable(self.args), Mergeable(self.args)]
+        guests, eater = [Mergeable(self.args), Mergeable(self.args)], Eater(self.args)
         try:
             for guest in guests:
                 guest.grow(mib)
+            eater.below(self.threshold_kb)
             yield guests
         finally:
-            for guest in guests:
-                guest.end()
+            for process in (*guests, eater):
+                process.end()
 
     def starts(self):
         return wait_for(lambda: knob('run') == '1', 10)
