@@ -25,12 +25,12 @@ class Peer:
 PEERS = {name: Peer(name) for name in FORM.policies}
 
 
-def line(policy, delay, cpu_share, late=0, own=0.001, cap=1000, noisy=()):
+def line(policy, delay, cpu_share, late=0, own=0.001, cap=1000, noisy=(), form=FORM):
     """A policy that merges everything @delay seconds after the start, and again after the event."""
-    times = [i / 4 for i in range(FORM.end * 4 + 1)]
+    times = [i / 4 for i in range((form.end + form.rest_of(policy)) * 4 + 1)]
 
     def saved(t):
-        if t >= FORM.event + delay:
+        if t >= form.event + delay:
             return cap * 1.2
         return cap if t >= delay else cap * t / delay
     probe = [{'100': 10}, {'100': 100}, {'100': 1000, '900': 10 if cpu_share < 0.3 else 200}]
@@ -39,11 +39,11 @@ def line(policy, delay, cpu_share, late=0, own=0.001, cap=1000, noisy=()):
             'series': {'t': times, 'saved_mib': [saved(t) for t in times],
                        'ksmd': [t * cpu_share for t in times],
                        'scans': [int(t) for t in times],
-                       'own': [own * t / FORM.end for t in times]}}
+                       'own': [own * t / form.end for t in times]}}
 
 
-def told(lines, skipped=None):
-    return report.Report(FORM, PEERS, lines, skipped or {})
+def told(lines, skipped=None, form=FORM):
+    return report.Report(form, PEERS, lines, skipped or {})
 
 
 def figures(tap):
@@ -71,7 +71,7 @@ def bounds(tap):
     small = report.Report(fleet.FORMS['smoke'], PEERS, lines + [line('adaptive', 50, 0.4)], {})
     tap.equal(small.bounds().rows, [], 'the smoke run has no bounds')
     worse = {
-        'slow': line('adaptive', 50, 0.01, 100), 'dear': line('adaptive', 8, 0.4, 100),
+        'slow': line('adaptive', 50, 0.01, 100),
         'blind': line('adaptive', 8, 0.01, 0), 'busy itself': line('adaptive', 8, 0.01, 100, 0.2),
         'less': line('adaptive', 8, 0.01, 100, cap=950)}
     for name, bad in worse.items():
@@ -91,6 +91,28 @@ def bounds(tap):
                         ('adaptive-unmergeable', 0.03)):
         tap.ok(told(lines + [line('adaptive', 8, 0.01, 100), line(name, 20, share)])
                .bounds().failed, f'{name}: ksmd at {share:.0%} fails')
+
+
+def long_form(tap):
+    """What is bounded over ten minutes, and half an hour of rest."""
+    form = fleet.FORMS['long']
+
+    def all_of(share, seconds=8):
+        return [line('oracle', 5, 1, 100, form=form), line('fixed-1250-10', 30, 0.5, form=form),
+                line('original-forced', 60, 0.5, form=form),
+                line('adaptive', seconds, share, 100, form=form)]
+    cheap, dear = told(all_of(0.02), form=form), told(all_of(0.3), form=form)
+    tap.ok(not cheap.bounds().failed, 'a cheap policy passes', cheap.bounds().rows)
+    failed = [row[0] for row in dear.bounds().rows if row[3] == 'FAIL']
+    tap.equal(len(failed), 4, f'a dear one fails in all, at rest and by what it saves: {failed}')
+    rest = told(all_of(0.04), form=form).bounds()
+    tap.equal([row[0] for row in rest.rows if row[3] == 'FAIL'],
+              [f'ksmd CPU after all has merged, {peer}' for peer in ('original-forced', 'fixed-1250-10')],
+              'one that is dear at rest fails in that alone')
+    short = told([line('oracle', 5, 1, 100), line('original-forced', 60, 0.5),
+                  line('adaptive', 8, 0.4, 100)]).bounds()
+    tap.ok(not short.failed and [row for row in short.rows if row[3] == 'by the long form'],
+           'the standard form tells these and does not judge them', short.rows)
 
 
 def notes(tap):
@@ -125,7 +147,7 @@ def pages(tap, folder):
 
 def main():
     tap = Tap()
-    for part in (figures, bounds, notes):
+    for part in (figures, bounds, long_form, notes):
         part(tap)
     with tempfile.TemporaryDirectory() as folder:
         pages(tap, pathlib.Path(folder))

@@ -36,12 +36,18 @@ class Form:
     event: float          # half time: a wave, an end, rewriting, late twins
     end: float
     rest: float           # behind the end, with nothing but the volatile pages
+    steady_rest: float    # the same for policies that scan at one rate for ever: enough to tell it
     qemu: int             # real guests
     qemu_stagger: float
     repetitions: int
     ballast: bool         # whether memory is made short in earnest
     policies: tuple = ()
     limit_min: float = 0  # what all may take; 0: no limit
+
+    def rest_of(self, policy):
+        if policy == 'oracle':
+            return 0
+        return self.rest if policy.startswith('adaptive') else self.steady_rest
 
     @property
     def booted(self):
@@ -164,14 +170,14 @@ CORE = ('original', 'original-forced', 'classic', 'classic-forced', 'fixed-100-2
 EXTRAS = ('adaptive-cpu25', 'adaptive-plenty', 'adaptive-unmergeable')
 
 FORMS = {form.name: form for form in (
-    Form('smoke', guests=4, mib=64, stagger=0.3, boot=1, event=10, end=19, rest=0, qemu=1,
-         qemu_stagger=0, repetitions=1, ballast=False, limit_min=3,
+    Form('smoke', guests=4, mib=64, stagger=0.3, boot=1, event=10, end=19, rest=0,
+         steady_rest=0, qemu=1, qemu_stagger=0, repetitions=1, ballast=False, limit_min=3,
          policies=('oracle', 'fixed-9000-20', 'original-forced', 'classic-forced', 'adaptive')),
-    Form('standard', guests=8, mib=256, stagger=1, boot=3, event=72, end=116, rest=0, qemu=4,
-         qemu_stagger=2, repetitions=3, ballast=True, limit_min=75,
+    Form('standard', guests=8, mib=256, stagger=1, boot=3, event=72, end=116, rest=0,
+         steady_rest=0, qemu=4, qemu_stagger=2, repetitions=3, ballast=True, limit_min=75,
          policies=('oracle', *CORE, *EXTRAS)),
-    Form('long', guests=8, mib=1024, stagger=2, boot=6, event=300, end=600, rest=1800, qemu=4,
-         qemu_stagger=4, repetitions=1, ballast=True,
+    Form('long', guests=8, mib=1024, stagger=2, boot=6, event=300, end=600, rest=1800,
+         steady_rest=300, qemu=4, qemu_stagger=4, repetitions=1, ballast=True,
          policies=('oracle', 'original-forced', 'fixed-1250-10', 'adaptive')),
 )}
 

@@ -176,9 +176,7 @@ def sample(bench, peer, load, series, probe):
     begin = load.start()
     histograms = [probe.histogram()]
     classes = {}
-    end, due = form.end + form.rest, 0.0
-    if peer.name == 'oracle':
-        end = form.end
+    end, due = form.end + form.rest_of(peer.name), 0.0
     while True:
         now = time.monotonic() - begin
         load.tick(now)

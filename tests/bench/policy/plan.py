@@ -27,7 +27,7 @@ def steps(form, policies, seed, repetitions=None):
 
 
 def step_sec(form, policy):
-    return form.end + (0 if policy == 'oracle' else form.rest) + OVERHEAD_SEC
+    return form.end + form.rest_of(policy) + OVERHEAD_SEC
 
 
 def left(order, lines, most=TRIES):
