@@ -3,7 +3,8 @@
 """Counts tests.
 
 results.py meson SUITE LOG STATUS   what `meson test` left in LOG.json and LOG.junit.xml, one line
-                                    a case: suite, pass|fail|skip, name, reason (tab-separated)
+                                    a case: suite, pass|fail|skip, name, reason (tab-separated);
+                                    behind one that failed, what it said: suite, said, line
 results.py once FROM TO             the compilation database FROM with each file once, as TO; prints
                                     the files, relative to the folder above FROM's
 results.py programs DIR SUITE       the names of a suite's tests that are compiled programs
@@ -15,6 +16,9 @@ import re
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
+
+
+SAID_MOST = 8  # lines of a case that failed
 
 
 def clean(text):
@@ -39,8 +43,31 @@ def case_name(text):
     return clean(re.sub(r'^(test\s+)?\d+\s*(-\s*)?', '', text)) or clean(text)
 
 
+def short_name(text):
+    """Explanations of meson's stand before guesses; the name it prints may carry them too."""
+    return re.sub(r'\s*#.*$', '', case_name(text))
+
+
+def tap_said(stdout):
+    """The diagnostics behind each case that failed: {its name: [lines]}, in turn where it repeats."""
+    said, lines = {}, []
+    for line in stdout.splitlines():
+        case = re.match(r'\s*(not )?ok\b\s*(.*)', line)
+        if case:
+            lines = []
+            if case.group(1):
+                said.setdefault(short_name(case.group(2)), []).append(lines)
+        elif line.startswith('#'):
+            lines.append(line[1:].strip().replace('\t', ' '))
+    return said
+
+
+def said_lines(lines):
+    return [('said', line) for line in lines if line][:SAID_MOST]
+
+
 def meson_cases(log):
-    """Yields (status, name, reason) for each case of each program."""
+    """Yields (status, name, reason) for each case of each program, and (said, line) behind it."""
     cases = {}
     for suite in ET.parse(log + '.junit.xml').getroot().findall('testsuite'):
         for case in suite.findall('testcase'):
@@ -58,13 +85,14 @@ def meson_cases(log):
     for program in programs:
         name = program['name'].split(' / ')[-1]
         reasons = tap_reasons(program.get('stdout') or '')
+        said = tap_said(program.get('stdout') or '')
         found = [case for case in cases.get(program['name'], []) if case[0]]
         for _, status, case, why in found:
-            short = case_name(case)
-            # Explanations of meson's stand before guesses; the name it prints may carry them too.
-            short = re.sub(r'\s*#.*$', '', short)
+            short = short_name(case)
             yield status, f'{name}: {short}', why or (reasons.get(short) or reasons.get('', '')
                                                      if status == 'skip' else '')
+            if status == 'fail' and said.get(short):
+                yield from said_lines(said[short].pop(0))
         verdict = program['result']
         if verdict == 'SKIP' and not any(case[1] == 'skip' for case in found):
             yield 'skip', name, reasons.get('', '') or 'no reason given'
@@ -73,6 +101,8 @@ def meson_cases(log):
         elif verdict not in ('OK', 'SKIP', 'EXPECTEDFAIL') and not any(c[1] == 'fail' for c in found):
             # A crash, a timeout, a missing plan, a leak at exit: no case of its own failed.
             yield 'fail', name, f'{verdict}, exit status {program.get("returncode")}'
+            errors = (program.get('stderr') or '').replace('\t', ' ').splitlines()
+            yield from said_lines(errors[-SAID_MOST:])
 
 
 def meson(suite, log, status):
@@ -118,16 +148,20 @@ def table(path):
                 row['time'] += int(name)
                 if not row['pass'] + row['fail'] + row['skip']:
                     row['fail'] += 1
-                    listed['fail'].append((suite, 'the suite as a whole', 'it ran nothing'))
+                    listed['fail'].append((suite, 'the suite as a whole', 'it ran nothing', []))
+            elif status == 'said':
+                listed['fail'][-1][3].append(name)
             else:
                 row[status] += 1
                 if status in listed:
-                    listed[status].append((suite, name, reason))
+                    listed[status].append((suite, name, reason, []))
     for status, title in (('skip', 'Skipped'), ('fail', 'Failed')):
         if listed[status]:
             print(f'\n{title}:')
-            for suite, name, reason in listed[status]:
+            for suite, name, reason, said in listed[status]:
                 print(f'  {suite}: {name}' + (f' ({reason})' if reason else ''))
+                for line in said:
+                    print(f'      {line}')
     total = {key: sum(row[key] for row in suites.values()) for key in ('pass', 'fail', 'skip', 'time')}
     print(f'\n{"suite":<12}{"tests":>8}{"passed":>8}{"failed":>8}{"skipped":>8}{"seconds":>8}')
     for suite, row in [*suites.items(), ('all', total)]:
