@@ -2,6 +2,7 @@
 """What the system tests share: TAP, waiting, the live knobs, Debian packages."""
 
 import argparse
+import concurrent.futures
 import contextlib
 import fcntl
 import os
@@ -52,6 +53,43 @@ class Tap:
     def done(self):
         print(f'1..{self.count}', flush=True)
         return 1 if self.failed else 0
+
+
+class Kept(Tap):
+    """Keeps what was found beside others, until it is its turn to be printed."""
+
+    def __init__(self):
+        super().__init__()
+        self.kept = []
+
+    def ok(self, condition, name, detail=''):
+        detail = detail() if not condition and callable(detail) else detail
+        self.kept.append(lambda tap: tap.ok(condition, name, detail))
+        return bool(condition)
+
+    def skip(self, name, why):
+        self.kept.append(lambda tap: tap.skip(name, why))
+
+    def diag(self, text):
+        self.kept.append(lambda tap: tap.diag(text))
+
+    def tell(self, tap):
+        for call in self.kept:
+            call(tap)
+
+
+def together(tap, parts, at_once=4):
+    """
+    Runs parts that mostly wait, some at a time, each with a Tap of its own; what they find is
+    printed in their order.
+    """
+    taps = [Kept() for _ in parts]
+    with concurrent.futures.ThreadPoolExecutor(at_once) as pool:
+        running = [pool.submit(part, own) for part, own in zip(parts, taps)]
+    for own in taps:
+        own.tell(tap)
+    for part in running:
+        part.result()
 
 
 def skip_all(why):

@@ -145,15 +145,22 @@ def listener(args):
     return str(path) if path.exists() else None
 
 
+OWN_STATE = 'mkdir -p /run/ksmtuned; mount -t tmpfs -o mode=755 none /run/ksmtuned\n'
+
+
 @contextlib.contextmanager
-def daemon(args, uri='qemu:///system', program=None, interval='3600', log=None, **more):
+def daemon(args, uri='qemu:///system', program=None, interval='3600', log=None, beside=False,
+           **more):
     """
     ksmtuned with a helper: @program, or the built one, or where there is neither none at all. It
-    writes no knob: what is at stake here is when it decides.
+    writes no knob: what is at stake here is when it decides. @beside: others run meanwhile.
     """
+    if beside:
+        more['mounts'] = OWN_STATE + more.get('mounts', '')
     with tempfile.TemporaryDirectory(prefix='ksmtuned-libvirt-') as folder:
         config = pathlib.Path(folder) / 'ksmtuned.conf'
-        config.write_text(f'KSM_MONITOR_INTERVAL={interval}\nKSM_LIBVIRT_URI={uri}\n')
+        config.write_text(f'KSM_MONITOR_INTERVAL={interval}\nKSM_LIBVIRT_URI={uri}\n'
+                          + 'PIDFILE=\n' * beside)
         env = {'KSMTUNED_LIBVIRT': str(program or listener(args) or '/nonexistent')}
         if log:
             env['FAKE_HELPER_LOG'] = str(log)
@@ -190,21 +197,29 @@ def settle():
     time.sleep(random.uniform(1.1, 1.6))
 
 
+def noticed(listening, step, verb, what):
+    """
+    Creates (@step 1) or destroys (-1) a domain. Returns for each of the daemons (ms from virsh's
+    return to the decision that has counted it, TRIGGER); a decision that has not come within 3 s is
+    one of 3000 ms.
+    """
+    settle()
+    wants = [str(running.number('GUESTS') + step) for running in listening]
+    virsh(verb, what)
+    returned, found = time.time(), []
+    for running, want in zip(listening, wants):
+        state = decided(running, lambda s, want=want: s['GUESTS'] == want)
+        found.append((latency_msec(state, returned), state['TRIGGER']) if state
+                     else (3000.0, 'none'))
+    return found
+
+
 def start_and_stop(running, description, name, times):
-    """
-    Creates and destroys a domain. Returns {verb: [(ms from virsh's return to the decision that
-    has counted it, TRIGGER)]}; a decision that has not come within 3 s is one of 3000 ms.
-    """
+    """Creates and destroys a domain. Returns {verb: [(ms, TRIGGER)]}; see noticed()."""
     found = {'create': [], 'destroy': []}
     for _ in range(times):
-        for verb, what, step in (('create', description, 1), ('destroy', name, -1)):
-            settle()
-            want = str(running.number('GUESTS') + step)
-            virsh(verb, what)
-            returned = time.time()
-            state = decided(running, lambda s, want=want: s['GUESTS'] == want)
-            found[verb].append((latency_msec(state, returned), state['TRIGGER']) if state
-                               else (3000.0, 'none'))
+        found['create'] += noticed([running], 1, 'create', description)
+        found['destroy'] += noticed([running], -1, 'destroy', name)
     return found
 
 
