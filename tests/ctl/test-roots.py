@@ -3,6 +3,8 @@
 """Every verb of ksmctl that only looks, on hosts of 2009 and of today: test-roots.py
 PATH-OF-KSMCTL. Prints TAP."""
 
+import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -91,9 +93,10 @@ def test(words, statuses, kind, root):
     with tempfile.TemporaryDirectory(prefix="test-roots-") as folder:
         copy = pathlib.Path(folder) / "root"
         shutil.copytree(root, copy)
-        for locale in "C.UTF-8", "C":
-            for columns in 80, 200:
-                check(words, statuses, kind, copy, locale, columns)
+        # At once: most of the time they wait, to see how fast something goes.
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            list(pool.map(lambda shape: check(words, statuses, kind, copy, *shape),
+                          itertools.product(("C.UTF-8", "C"), (80, 200))))
 
 
 def cases(roots):

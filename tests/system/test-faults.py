@@ -13,7 +13,8 @@ import sys
 import tempfile
 import time
 
-from common import Tap, arguments, cpu_nsec, for_everyone, need_root, read, wait_for
+from common import (Tap, arguments, cpu_nsec, for_everyone, need_root, read, together,
+                    wait_for)
 from host import Daemon, Host
 
 NOBODY = 65534
@@ -31,9 +32,10 @@ def made_up_host(**figures):
 
 
 class Suite:
-    def __init__(self, args, tap):
+    def __init__(self, args, tap, folder):
         self.args = args
         self.tap = tap
+        self.folder = folder
 
     @contextlib.contextmanager
     def daemon(self, host, config='KSM_MONITOR_INTERVAL=60\n', **more):
@@ -90,16 +92,16 @@ class Suite:
                 self.tap.equal(host.knob('run'), '0', f'{name} at start: no knob is written')
 
     def unreadable_file_at_start(self):
-        with made_up_host() as host, tempfile.TemporaryDirectory() as folder:
+        with made_up_host() as host:
             (host.path / 'etc/ksmtuned.conf').chmod(0)
             subprocess.run(['chown', '-R', str(NOBODY), host.path / 'run'], check=True)
-            daemon = Daemon(self.nobodys_args(folder), host.path, user=NOBODY, wait=False)
+            daemon = Daemon(self.nobodys_args(), host.path, user=NOBODY, wait=False)
             self.tap.equal(daemon.process.wait(10), 78, 'an unreadable file at start: ends with 78')
             self.says_once(daemon, r'ksmtuned\.conf', 'an unreadable file at start')
 
-    def nobodys_args(self, folder):
+    def nobodys_args(self):
         class Args:
-            ksmtuned = for_everyone(self.args.ksmtuned, folder)
+            ksmtuned = for_everyone(self.args.ksmtuned, self.folder)
         return Args
 
     def bad_file_at_reload(self):
@@ -243,24 +245,23 @@ class Suite:
             os.chown(path, 0, 0)
             path.chmod(0o644)
 
-        with tempfile.TemporaryDirectory() as folder:
-            args = self.nobodys_args(folder)
-            for knob in ('pages_to_scan', 'sleep_millisecs', 'run'):
-                name = f'{knob} may not be written'
-                with self.nobodys_host() as host:
-                    with Daemon(args, host.path, user=NOBODY) as daemon:
-                        forbid(host.knob_path(knob))
-                        host.memory(SHORT)
-                        self.knob_checks(host, daemon, name, knob)
-                        self.tap.equal([host.knob(k) for k in
-                                        ('pages_to_scan', 'sleep_millisecs', 'run')],
-                                       ['100', '20', '0'], f'{name}: the others are put back')
+        args = self.nobodys_args()
+        for knob in ('pages_to_scan', 'sleep_millisecs', 'run'):
+            name = f'{knob} may not be written'
             with self.nobodys_host() as host:
-                forbid(host.knob_path('run'))
-                daemon = Daemon(args, host.path, user=NOBODY, wait=False)
-                self.tap.equal(daemon.process.wait(5), 1, 'without rights: ends with 1')
-                self.tap.equal(len(daemon.said().splitlines()), 1, 'without rights: in one line')
-                self.tap.diag(daemon.said())
+                with Daemon(args, host.path, user=NOBODY) as daemon:
+                    forbid(host.knob_path(knob))
+                    host.memory(SHORT)
+                    self.knob_checks(host, daemon, name, knob)
+                    self.tap.equal([host.knob(k) for k in
+                                    ('pages_to_scan', 'sleep_millisecs', 'run')],
+                                   ['100', '20', '0'], f'{name}: the others are put back')
+        with self.nobodys_host() as host:
+            forbid(host.knob_path('run'))
+            daemon = Daemon(args, host.path, user=NOBODY, wait=False)
+            self.tap.equal(daemon.process.wait(5), 1, 'without rights: ends with 1')
+            self.tap.equal(len(daemon.said().splitlines()), 1, 'without rights: in one line')
+            self.tap.diag(daemon.said())
 
     @contextlib.contextmanager
     def nobodys_host(self):
@@ -389,17 +390,17 @@ class Suite:
                 self.tap.ok(abs(stamp) < 1, f'the clock set {name} an hour: TIME_USEC follows')
                 self.lives(daemon, f'the clock set {name} an hour and put right')
 
+    def beside(self, *parts):
+        """Runs parts at the same time: on hosts of their own, and mostly waiting."""
+        together(self.tap, [lambda tap, part=part: part(Suite(self.args, tap, self.folder))
+                            for part in parts])
+
     def run(self):
-        self.bad_file_at_start()
-        self.unreadable_file_at_start()
-        self.bad_file_at_reload()
-        self.odd_files()
-        self.bad_memory()
-        self.no_ksm()
-        self.bad_knobs()
-        self.forbidden_knobs()
-        self.state_folder()
-        self.log_disk()
+        # Made before others fork: a child that has not yet executed would hold it open for writing.
+        self.nobodys_args()
+        self.beside(Suite.bad_file_at_start, Suite.unreadable_file_at_start,
+                    Suite.bad_file_at_reload, Suite.odd_files, Suite.bad_memory, Suite.no_ksm,
+                    Suite.bad_knobs, Suite.forbidden_knobs, Suite.state_folder, Suite.log_disk)
         self.signal_storm()
         self.reload_during_decisions()
         self.clock()
@@ -409,7 +410,8 @@ def main():
     args = arguments(__doc__)
     need_root()
     tap = Tap()
-    Suite(args, tap).run()
+    with tempfile.TemporaryDirectory() as folder:
+        Suite(args, tap, folder).run()
     return tap.done()
 
 

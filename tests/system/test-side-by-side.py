@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """The original script and ours on the same made-up host: the same knobs and the same log."""
 
+import functools
 import os
 import random
 import re
@@ -9,7 +10,7 @@ import signal
 import subprocess
 import sys
 
-from common import Tap, arguments, read, skip_all, unpacked_package, wait_for
+from common import Tap, arguments, read, skip_all, together, unpacked_package, wait_for
 from host import Daemon, Host, PAGE_KB
 
 STEPS = 500
@@ -133,8 +134,9 @@ def decoys(host):
         host.process(i + 1, comm, 123456, cmdline)
 
 
-def run_block(tap, args, rng, script, block):
+def run_block(tap, args, script, block):
     """One configuration: both are started, decide on the same steps, and end."""
+    rng = random.Random(f'{args.seed} {block}')
     host = Host(rng.choice((307200, 2097152, 16777216, 268435456, 1073741824)))
     original = Original(script, host)
     config = random_config(rng)
@@ -183,9 +185,8 @@ def main():
         skip_all(f'the package in {folder} does not hold the original script')
     tap = Tap()
     tap.diag(f'seed {args.seed}')
-    rng = random.Random(args.seed)
-    for block in range(STEPS // STEPS_PER_CONFIG):
-        run_block(tap, args, rng, read(script), block)
+    together(tap, [functools.partial(run_block, args=args, script=read(script), block=block)
+                   for block in range(STEPS // STEPS_PER_CONFIG)])
     return tap.done()
 
 
