@@ -18,7 +18,8 @@ STEPS_PER_CONFIG = 25
 COMPARED = ('pages_to_scan', 'sleep_millisecs', 'run')
 
 # Takes the place of what looks at the machine's own processes, and of the wait between two
-# decisions: that ends with each line that is written to the pipe.
+# decisions: that ends with each line that is written to the pipe. (Whoever opens the pipe before the
+# last writer has closed it is told of its end, and waits again.)
 FUNCTIONS = r'''
 pgrep () {
     local comm
@@ -35,7 +36,7 @@ ps () {
         echo $((resident * @PAGE_KB@))
     done
 }
-sleep () { read -r _ < "@OWN@/next"; }
+sleep () { until read -r _ < "@OWN@/next"; do :; done; }
 export LC_ALL=C
 '''
 
