@@ -8,6 +8,9 @@ results.py meson SUITE LOG STATUS   what `meson test` left in LOG.json and LOG.j
 results.py once FROM TO             the compilation database FROM with each file once, as TO; prints
                                     the files, relative to the folder above FROM's
 results.py programs DIR SUITE       the names of a suite's tests that are compiled programs
+results.py failed LOG               the names of the programs in LOG.json that failed
+results.py again FIRST SECOND       lines of a run, and of the second one of its programs that had
+                                    failed, as one: what passed then is `unsteady`, no failure
 results.py table FILE               the closing table of such lines; exits 1 if anything failed
 """
 import json
@@ -119,6 +122,38 @@ def meson(suite, log, status):
         print(suite, *line, sep='\t')
 
 
+def failed(log):
+    with open(log + '.json', encoding='utf-8') as file:
+        for program in map(json.loads, file):
+            if program['result'] not in ('OK', 'SKIP', 'EXPECTEDFAIL'):
+                print(program['name'].split(' / ')[-1])
+
+
+def again(first, second):
+    """A case that failed counts as what it was the second time, and is told by name."""
+    def lines_of(path):
+        with open(path, encoding='utf-8') as file:
+            return [line.rstrip('\n').split('\t') for line in file]
+
+    def program(line):
+        return line[2].split(': ')[0]
+    old, new = lines_of(first), lines_of(second)
+    repeated = {program(line) for line in new if line[1] != 'said'}
+    failed_again = {line[2] for line in new if line[1] == 'fail'}
+    repeats = drops = False  # of the line that those that begin with `said` stand behind
+    kept, unsteady = [], []
+    for line in old:
+        if line[1] != 'said':
+            repeats = program(line) in repeated
+            drops = repeats and (line[1] != 'fail' or line[2] in failed_again)
+        if not repeats:
+            kept.append(line)
+        elif not drops:
+            unsteady.append([line[0], 'unsteady' if line[1] == 'fail' else 'said', *line[2:]])
+    for line in kept + new + unsteady:
+        print(*line, sep='\t')
+
+
 def once(source, target):
     with open(source, encoding='utf-8') as file:
         entries = {entry['file']: entry for entry in reversed(json.load(file))}
@@ -139,7 +174,7 @@ def programs(build, suite):
 
 
 def table(path):
-    suites, listed = {}, {'skip': [], 'fail': []}
+    suites, listed, behind = {}, {'skip': [], 'unsteady': [], 'fail': []}, None
     with open(path, encoding='utf-8') as file:
         for line in file:
             suite, status, name, reason = (line.rstrip('\n').split('\t') + [''] * 3)[:4]
@@ -150,12 +185,14 @@ def table(path):
                     row['fail'] += 1
                     listed['fail'].append((suite, 'the suite as a whole', 'it ran nothing', []))
             elif status == 'said':
-                listed['fail'][-1][3].append(name)
+                behind.append(name)
             else:
-                row[status] += 1
+                row[status] = row.get(status, 0) + 1
                 if status in listed:
-                    listed[status].append((suite, name, reason, []))
-    for status, title in (('skip', 'Skipped'), ('fail', 'Failed')):
+                    behind = []
+                    listed[status].append((suite, name, reason, behind))
+    for status, title in (('skip', 'Skipped'), ('unsteady', 'Failed the first time, not the second'),
+                          ('fail', 'Failed')):
         if listed[status]:
             print(f'\n{title}:')
             for suite, name, reason, said in listed[status]:
@@ -167,7 +204,9 @@ def table(path):
     for suite, row in [*suites.items(), ('all', total)]:
         count = row['pass'] + row['fail'] + row['skip']
         print(f'{suite:<12}{count:>8}{row["pass"]:>8}{row["fail"]:>8}{row["skip"]:>8}{row["time"]:>8}')
-    print(f'\n{total["pass"]} passed, {total["fail"]} failed, {total["skip"]} skipped')
+    unsteady = len(listed['unsteady'])
+    print(f'\n{total["pass"]} passed, {total["fail"]} failed, {total["skip"]} skipped'
+          + (f', {unsteady} failed the first time only' if unsteady else ''))
     return 1 if total['fail'] or not suites else 0
 
 
@@ -178,6 +217,10 @@ if __name__ == '__main__':
         once(sys.argv[2], sys.argv[3])
     elif len(sys.argv) == 4 and sys.argv[1] == 'programs':
         programs(*sys.argv[2:])
+    elif len(sys.argv) == 3 and sys.argv[1] == 'failed':
+        failed(sys.argv[2])
+    elif len(sys.argv) == 4 and sys.argv[1] == 'again':
+        again(*sys.argv[2:])
     elif len(sys.argv) == 3 and sys.argv[1] == 'table':
         sys.exit(table(sys.argv[2]))
     else:

@@ -11,7 +11,7 @@ RESULTS = sys.argv[1]
 
 MESON = """project('talking')
 python = find_program('python3')
-foreach name : ['good', 'bad', 'dies']
+foreach name : ['good', 'bad', 'dies', 'shaky']
   test(name, python, args: files(name + '.py'), protocol: 'tap')
 endforeach
 """
@@ -44,6 +44,17 @@ DIES = """print('ok 1 - begins', flush=True)
 raise RuntimeError('out of luck')
 """
 
+SHAKY = """import os
+again = os.path.exists(__file__ + '.ran')
+open(__file__ + '.ran', 'w').close()
+print('ok 1 - is firm')
+print(f'{"" if again else "not "}ok 2 - wavers')
+print(f'# seen {"again" if again else "first"}')
+print('not ok 3 - never works')
+print('1..3')
+raise SystemExit(1)
+"""
+
 FAILED = """  demo: bad: finds nothing
       line 0.
       line 1.
@@ -62,26 +73,36 @@ FAILED = """  demo: bad: finds nothing
 """
 
 
+def answer_of(*words):
+    return subprocess.run([sys.executable, RESULTS, *words], check=False, capture_output=True, text=True)
+
+
 def table(folder):
-    """The table, and its exit status."""
+    """The table, its exit status, and the same after a second run of what failed."""
     for name, text in (('meson.build', MESON), ('good.py', GOOD), ('bad.py', BAD),
-                       ('dies.py', DIES)):
+                       ('dies.py', DIES), ('shaky.py', SHAKY)):
         (folder / name).write_text(text)
     build = folder / 'build'
     subprocess.run(['meson', 'setup', build, folder], check=True, capture_output=True)
-    status = subprocess.run(['meson', 'test', '-C', build], check=False,
-                            capture_output=True).returncode
-    lines = subprocess.run([sys.executable, RESULTS, 'meson', 'demo', build / 'meson-logs/testlog',
-                            str(status)], check=True, capture_output=True, text=True).stdout
-    (folder / 'results.tsv').write_text(lines + 'demo\ttime\t3\n')
-    answer = subprocess.run([sys.executable, RESULTS, 'table', folder / 'results.tsv'],
-                            check=False, capture_output=True, text=True)
-    return answer.stdout, answer.returncode
+    def ran(name, *programs):
+        status = subprocess.run(['meson', 'test', '-C', build, *programs], check=False,
+                                capture_output=True).returncode
+        log = build / 'meson-logs/testlog'
+        lines = answer_of('meson', 'demo', log, str(status)).stdout
+        (folder / name).write_text(lines)
+        return answer_of('failed', log).stdout.split()
+    failed = ran('first.tsv')
+    (folder / 'results.tsv').write_text((folder / 'first.tsv').read_text() + 'demo\ttime\t3\n')
+    first = answer_of('table', folder / 'results.tsv')
+    ran('second.tsv', 'shaky')
+    (folder / 'both.tsv').write_text(answer_of('again', folder / 'first.tsv',
+                                               folder / 'second.tsv').stdout)
+    return first.stdout, first.returncode, sorted(failed), answer_of('table', folder / 'both.tsv')
 
 
 def main():
     with tempfile.TemporaryDirectory(prefix='test-results-') as folder:
-        text, status = table(pathlib.Path(folder))
+        text, status, names, both = table(pathlib.Path(folder))
     skipped, _, rest = text.partition('\nFailed:\n')
     failed, _, figures = rest.partition('\n\n')
     # The programs stand in the order in which they ended.
@@ -94,7 +115,14 @@ def main():
         ('a program that died, with its last words', 'exit status 1)' in dead[0]
          and '      RuntimeError: out of luck' in dead and len(dead) <= 9),
         ('nothing of what went well', 'interest' not in text and 'said' not in text),
-        ('the figures', figures.splitlines()[1].split() == ['demo', '10', '4', '5', '1', '3']),
+        ('the figures', figures.splitlines()[1].split() == ['demo', '13', '5', '7', '1', '3']),
+        ('programs that failed', names == ['bad', 'dies', 'shaky']),
+        ('a second run: what passed then is told, and is no failure',
+         '\nFailed the first time, not the second:\n  demo: shaky: wavers\n      seen first\n\n'
+         in both.stdout and 'demo 13 6 6 1 0' in ' '.join(both.stdout.split())
+         and '6 failed, 1 skipped, 1 failed the first time only' in both.stdout),
+        ('what failed again has failed', both.returncode == 1
+         and both.stdout.count('shaky: never works') == 1),
     )
     print(f'1..{len(cases)}')
     for number, (name, good) in enumerate(cases, 1):
