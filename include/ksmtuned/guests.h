@@ -115,7 +115,10 @@ enum guest_change {
 typedef void guest_listener(void *userdata, const struct guest *guest, enum guest_change change);
 void guests_listen(struct guests *guests, guest_listener *listener, void *userdata);
 
-/* Something may have called exec: the next scan looks at every process that has run since. */
+/*
+ * Something may have called exec: the next scan looks at every process that has run since, but for
+ * those that are guests already.
+ */
 void guests_suspect(struct guests *guests);
 
 /* What the kernel tells of a process, in short; pure. */

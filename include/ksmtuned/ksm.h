@@ -90,12 +90,15 @@ int ksm_sample(const struct sysroot *root, struct ksm_sample *ret_sample);
 
 /*
  * For who samples many times a second: keeps the files open (some 15 descriptors), which makes a
- * sample several times cheaper. @root must outlive it. The attributes that this kernel lacks are
- * remembered. Return: 0; -ENOMEM.
+ * sample several times cheaper; see sysroot_reread(). @root must outlive it. The attributes that
+ * this kernel lacks are remembered. Return: 0; -ENOMEM.
  */
 struct ksm_reader;
 int ksm_reader_new(struct ksm_reader **ret_reader, const struct sysroot *root);
 struct ksm_reader *ksm_reader_free(struct ksm_reader *reader);
+
+/* As ksm_get(). */
+int ksm_reader_get(struct ksm_reader *reader, enum ksm_attribute attribute, int64_t *ret_value);
 
 /* As ksm_sample(), with ksmd_cpu_nsec (SAMPLE_ABSENT where it cannot be seen). */
 struct ksmd;

@@ -17,6 +17,9 @@ int memory_parse(const char *text, struct memory_sample *ret_memory);
 /* Return: 0; -EBADMSG as above; what reading the file said. */
 int memory_read(const struct sysroot *root, struct memory_sample *ret_memory);
 
+/* For who reads it many times a second: the file stays open in @fd, see sysroot_reread(). */
+int memory_reread(const struct sysroot *root, int *fd, struct memory_sample *ret_memory);
+
 /*
  * One line of /proc/meminfo's text, by its name.
  * Return: 0; -ENOENT where there is no such line; -EBADMSG.

@@ -44,6 +44,15 @@ ssize_t sysroot_read(const struct sysroot *root, const char *path, char *buf, si
 /* Reads a whole descriptor from offset 0; as sysroot_read(). */
 ssize_t read_whole(int fd, char *buf, size_t size);
 
+/*
+ * For a file of the kernel that is read many times a second: it stays open in @fd (the caller's, -1
+ * to begin with), and one pread() has all of it. That costs a fifth of opening it each time where
+ * the CPU's caches have gone cold. In a made-up root, where files are replaced, it is opened anew.
+ * Return: as sysroot_read().
+ */
+ssize_t sysroot_reread(const struct sysroot *root, int *fd, const char *path, char *buf,
+                       size_t size);
+
 /* The target of a symbolic link as it is written; as sysroot_read(). */
 ssize_t sysroot_readlink(const struct sysroot *root, const char *path, char *buf, size_t size);
 

@@ -42,10 +42,8 @@ static bool glob_matches(const char *glob, const char *name)
         return fnmatch(glob, name, 0) == 0;
 }
 
-bool guest_match(const char *const *globs, const char *comm, const char *exe)
+static bool matches_any(const char *const *globs, const char *comm, const char *exe)
 {
-        if (is_helper(comm, exe))
-                return false;
         for (; *globs; globs++) {
                 if (glob_matches(*globs, comm))
                         return true;
@@ -56,6 +54,11 @@ bool guest_match(const char *const *globs, const char *comm, const char *exe)
                         return true;
         }
         return false;
+}
+
+bool guest_match(const char *const *globs, const char *comm, const char *exe)
+{
+        return matches_any(globs, comm, exe) && !is_helper(comm, exe);
 }
 
 /* The beginning of a file, by one read(): that is what looking at thousands of processes costs. */
@@ -77,8 +80,12 @@ static ssize_t read_begin(const struct sysroot *proc, uint32_t pid, const char *
         return n;
 }
 
-/* Return: @buf or a place in it; NULL where there is no name (kernel threads, zombies). */
-static const char *read_exe_name(const struct sysroot *proc, uint32_t pid, char buf[LINK_SIZE])
+/*
+ * Return: 0; -ENOENT of a process that has no executable: a kernel thread, a zombie, one that is
+ * gone; else @ret_name is NULL where there is no name to be had.
+ */
+static int read_exe_name(const struct sysroot *proc, uint32_t pid, char buf[LINK_SIZE],
+                         const char **ret_name)
 {
         static const char deleted[] = " (deleted)"; /* replaced on disk by an upgrade */
         const size_t suffix = sizeof(deleted) - 1;
@@ -87,24 +94,34 @@ static const char *read_exe_name(const struct sysroot *proc, uint32_t pid, char 
         ssize_t n;
 
         (void)snprintf(path, sizeof(path), "%u/exe", pid);
+        *ret_name = NULL;
         n = sysroot_readlink(proc, path, buf, LINK_SIZE);
+        if (n == -ENOENT && !proc->made_up)
+                return -ENOENT;
         if (n > (ssize_t)suffix && strcmp(buf + n - suffix, deleted) == 0)
                 buf[(size_t)n - suffix] = '\0';
         /* A recorded root may have no links. */
         if (n == -EACCES || n == -EPERM || (n < 0 && proc->made_up))
                 n = read_begin(proc, pid, "cmdline", buf, CMDLINE_SIZE);
         if (n <= 0)
-                return NULL;
+                return 0;
         slash = strrchr(buf, '/');
-        return slash ? slash + 1 : buf;
+        *ret_name = slash ? slash + 1 : buf;
+        return 0;
 }
 
 int guest_classify(const struct sysroot *proc, const char *const *globs, uint32_t pid,
                    char ret_comm[PROCESS_COMM_SIZE])
 {
         char text[PROCESS_COMM_SIZE + 64], link[LINK_SIZE];
-        ssize_t n = read_begin(proc, pid, "comm", text, sizeof(text));
+        const char *exe;
+        ssize_t n;
 
+        /* First, for most of a host's processes are kernel threads, and that settles them. */
+        ret_comm[0] = '\0';
+        if (read_exe_name(proc, pid, link, &exe) == -ENOENT)
+                return 0;
+        n = read_begin(proc, pid, "comm", text, sizeof(text));
         if (n == -EACCES || n == -EPERM)
                 return -EACCES;
         if (n <= 0)
@@ -114,5 +131,5 @@ int guest_classify(const struct sysroot *proc, const char *const *globs, uint32_
                 text[n - 1] = '\0';
         text[PROCESS_COMM_SIZE - 1] = '\0';
         memcpy(ret_comm, text, PROCESS_COMM_SIZE);
-        return guest_match(globs, ret_comm, read_exe_name(proc, pid, link));
+        return guest_match(globs, ret_comm, exe);
 }

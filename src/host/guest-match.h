@@ -6,9 +6,9 @@
 #include "ksmtuned/guests.h"
 
 /*
- * Reads the names of a process and matches them; @ret_comm is filled for guests and others.
- * Return: 1 for a guest; 0 for another process; -ESRCH if it has vanished; -EACCES if its names
- * may not be read.
+ * Reads the names of a process and matches them; @ret_comm is filled for guests. Return: 1 for a
+ * guest; 0 for another process, or one that has vanished at once; -ESRCH if it has vanished
+ * meanwhile; -EACCES if its names may not be read.
  */
 int guest_classify(const struct sysroot *proc, const char *const *globs, uint32_t pid,
                    char ret_comm[PROCESS_COMM_SIZE]);

@@ -146,9 +146,12 @@ static int check_due(struct guests *guests)
 
         for (size_t i = 0; i < known->n; i++) {
                 struct pid_entry entry = known->entries[i];
-                bool vanished = false;
+                bool due = entry.pid % GUESTS_CYCLE == turn, vanished = false;
 
-                if (r >= 0 && (guests->suspect || entry.pid % GUESTS_CYCLE == turn)) {
+                /* Guests run all the time, and hardly ever become something else. */
+                if (!due && guests->suspect)
+                        due = !guest_list_find(&guests->list, (pid_t)entry.pid);
+                if (r >= 0 && due) {
                         vanished = guests_read_cpu_clock(entry.pid, &entry.cpu_nsec) < 0;
                         if (!vanished && entry.cpu_nsec != known->entries[i].cpu_nsec) {
                                 r = guests_look_into(guests, entry.pid);

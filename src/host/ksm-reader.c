@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -8,6 +7,8 @@
 #include "ksm-private.h"
 
 #define PATH_SIZE 128
+
+/* Of what is open no path is made: this runs many times a second. */
 
 struct ksm_reader {
         const struct sysroot *root;
@@ -43,41 +44,44 @@ struct ksm_reader *ksm_reader_free(struct ksm_reader *reader)
         return NULL;
 }
 
-/* The kernel makes the text anew for every read from the beginning. */
-static int get(void *userdata, enum ksm_attribute attribute, int64_t *ret_value)
+int ksm_reader_get(struct ksm_reader *reader, enum ksm_attribute attribute, int64_t *ret_value)
 {
-        struct ksm_reader *reader = userdata;
         char text[KSM_TEXT_SIZE], path[PATH_SIZE];
         ssize_t n;
 
         if (reader->missing[attribute])
                 return -EOPNOTSUPP;
-        if (reader->fds[attribute] < 0) {
+        path[0] = '\0';
+        if (reader->fds[attribute] < 0)
                 (void)snprintf(path, sizeof(path), KSM_FOLDER "/%s",
                                ksm_attribute_info(attribute)->name);
-                reader->fds[attribute] = sysroot_openat(reader->root, path, O_RDONLY, 0);
-        }
-        if (reader->fds[attribute] == -ENOENT)
-                reader->missing[attribute] = true;
-        if (reader->fds[attribute] < 0)
-                return reader->missing[attribute] ? -EOPNOTSUPP : reader->fds[attribute];
-        n = read_whole(reader->fds[attribute], text, sizeof(text));
+        n = sysroot_reread(reader->root, &reader->fds[attribute], path, text, sizeof(text));
+        /* The kernel's attributes do not come later; a made-up root's may. */
+        if (n == -ENOENT)
+                reader->missing[attribute] = !reader->root->made_up;
         if (n < 0)
-                return n == -EFBIG ? -EBADMSG : (int)n;
+                return n == -ENOENT ? -EOPNOTSUPP : n == -EFBIG ? -EBADMSG : (int)n;
         return ksm_parse(attribute, text, ret_value);
+}
+
+static int get(void *userdata, enum ksm_attribute attribute, int64_t *ret_value)
+{
+        return ksm_reader_get(userdata, attribute, ret_value);
 }
 
 static int read_ksmd(struct ksm_reader *reader, struct ksmd *ksmd, int64_t *ret_nsec)
 {
         char text[KSM_TEXT_SIZE * 2], path[PATH_SIZE];
 
-        if (ksmd->pid > 0 && reader->schedstat_fd < 0) {
-                (void)snprintf(path, sizeof(path), "/proc/%d/schedstat", ksmd->pid);
-                reader->schedstat_fd = sysroot_openat(reader->root, path, O_RDONLY, 0);
+        if (ksmd->pid > 0) {
+                path[0] = '\0';
+                if (reader->schedstat_fd < 0)
+                        (void)snprintf(path, sizeof(path), "/proc/%d/schedstat", ksmd->pid);
+                if (sysroot_reread(reader->root, &reader->schedstat_fd, path, text, sizeof(text)) >
+                            0 &&
+                    ksm_schedstat_parse(text, ret_nsec) == 0)
+                        return 0;
         }
-        if (reader->schedstat_fd >= 0 && read_whole(reader->schedstat_fd, text, sizeof(text)) > 0 &&
-            ksm_schedstat_parse(text, ret_nsec) == 0)
-                return 0;
         return ksmd_cpu_nsec(ksmd, reader->root, ret_nsec);
 }
 

@@ -124,6 +124,15 @@ int memory_read(const struct sysroot *root, struct memory_sample *ret_memory)
         return memory_parse(text, ret_memory);
 }
 
+int memory_reread(const struct sysroot *root, int *fd, struct memory_sample *ret_memory)
+{
+        char text[MEMINFO_SIZE];
+        ssize_t n;
+
+        n = sysroot_reread(root, fd, "/proc/meminfo", text, sizeof(text));
+        return n < 0 ? (int)n : memory_parse(text, ret_memory);
+}
+
 /* "12.34" in hundredths. The kernel always prints two decimals. */
 static int parse_centi(const char **p, int64_t *ret_centi)
 {

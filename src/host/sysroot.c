@@ -106,6 +106,31 @@ ssize_t sysroot_read(const struct sysroot *root, const char *path, char *buf, si
         return read_whole(fd, buf, size);
 }
 
+ssize_t sysroot_reread(const struct sysroot *root, int *fd, const char *path, char *buf,
+                       size_t size)
+{
+        ssize_t n;
+
+        if (root->made_up)
+                return sysroot_read(root, path, buf, size);
+        if (*fd < 0) {
+                int opened = sysroot_openat(root, path, O_RDONLY, 0);
+
+                if (opened < 0)
+                        return opened;
+                *fd = opened;
+        }
+        do
+                n = pread(*fd, buf, size, 0);
+        while (n < 0 && errno == EINTR);
+        if (n < 0)
+                return -errno;
+        if ((size_t)n == size)
+                return -EFBIG;
+        buf[n] = '\0';
+        return n;
+}
+
 ssize_t sysroot_readlink(const struct sysroot *root, const char *path, char *buf, size_t size)
 {
         CLEANUP_FD int fd = -1;
@@ -183,6 +208,19 @@ static int open_folder(const struct sysroot *root, const char *path, bool make,
         return fd;
 }
 
+/* O_EXCL keeps us from following a link. What a crash left behind goes first. */
+static int create_new(int folder, const char *name)
+{
+        const int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+        int fd = openat(folder, name, flags, 0644);
+
+        if (fd < 0 && errno == EEXIST) {
+                (void)unlinkat(folder, name, 0);
+                fd = openat(folder, name, flags, 0644);
+        }
+        return fd < 0 ? -errno : fd;
+}
+
 int sysroot_replace(const struct sysroot *root, const char *path, const char *text, size_t len)
 {
         CLEANUP_FD int folder = -1, fd = -1;
@@ -197,11 +235,9 @@ int sysroot_replace(const struct sysroot *root, const char *path, const char *te
         if (r < 0 || (size_t)r >= sizeof(temporary))
                 return -ENAMETOOLONG;
 
-        /* One that a crash left behind goes first; O_EXCL then keeps us from following a link. */
-        (void)unlinkat(folder, temporary, 0);
-        fd = openat(folder, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
+        fd = create_new(folder, temporary);
         if (fd < 0)
-                return -errno;
+                return fd;
         /* Readable by everyone whatever the umask says. */
         r = fchmod(fd, 0644) < 0 ? -errno : write_once(fd, text, len);
         if (r >= 0 && renameat(folder, temporary, folder, name) < 0)

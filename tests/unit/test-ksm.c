@@ -282,6 +282,70 @@ static void test_sample(void **state)
         assert_memory_equal(&sample, &before, sizeof(sample));
 }
 
+static void test_reader(void **state)
+{
+        const struct made_up_root *host = *state;
+        struct ksm_sample sample = {.run = -7};
+        struct ksm_reader *reader;
+        struct ksmd ksmd = {.pid = -1};
+        int64_t value = -7;
+
+        assert_int_equal(ksm_reader_new(&reader, &host->root), 0);
+        assert_int_equal(ksm_reader_get(reader, KSM_RUN, &value), -EOPNOTSUPP);
+        assert_int_equal(ksm_reader_sample(reader, &ksmd, &sample), -EOPNOTSUPP);
+        assert_int_equal(sample.run, -7);
+        put_ksm(host, KSM_RUN, "1\n");
+        put_ksm(host, KSM_PAGES_TO_SCAN, "100\n");
+        put_ksm(host, KSM_SLEEP_MILLISECS, "20\n");
+        assert_int_equal(ksm_reader_sample(reader, &ksmd, &sample), 0);
+        assert_int_equal(sample.run, 1);
+        assert_int_equal(sample.full_scans, SAMPLE_ABSENT);
+        assert_int_equal(sample.ksmd_cpu_nsec, SAMPLE_ABSENT);
+
+        ksmd.pid = 39;
+        put(host, "/proc/39/schedstat", "4711 55 66\n");
+        put_ksm(host, KSM_RUN, "0\n");
+        put_ksm(host, KSM_FULL_SCANS, "3\n");
+        put_ksm(host, KSM_ADVISOR_MODE, "none [scan-time]\n");
+        assert_int_equal(ksm_reader_sample(reader, &ksmd, &sample), 0);
+        assert_int_equal(sample.run, 0);
+        assert_int_equal(sample.full_scans, 3);
+        assert_int_equal(sample.ksmd_cpu_nsec, 4711);
+        assert_int_equal(ksm_reader_get(reader, KSM_ADVISOR_MODE, &value), 0);
+        assert_int_equal(value, KSM_ADVISOR_SCAN_TIME);
+
+        put_ksm(host, KSM_FULL_SCANS, "rubbish\n");
+        assert_int_equal(ksm_reader_sample(reader, &ksmd, &sample), -EBADMSG);
+        put_ksm(host, KSM_FULL_SCANS,
+                "1000000000000000000000000000000000000000000000000000000000000000000\n");
+        assert_int_equal(ksm_reader_get(reader, KSM_FULL_SCANS, &value), -EBADMSG);
+        ksm_reader_free(reader);
+}
+
+/* This kernel's own, through files that stay open: the knobs as they read by name. */
+static void test_reader_real(void **state)
+{
+        static const enum ksm_attribute knobs[] = {KSM_FULL_SCANS, KSM_MAX_PAGE_SHARING,
+                                                   KSM_MAX_KERNEL_PAGES};
+        struct sysroot root;
+        struct ksm_reader *reader;
+
+        assert_int_equal(sysroot_open(&root, "/"), 0);
+        assert_int_equal(ksm_reader_new(&reader, &root), 0);
+        for (int i = 0; i < 2 * (int)ELEMENTS(knobs); i++) {
+                enum ksm_attribute knob = knobs[i % (int)ELEMENTS(knobs)];
+                int64_t value = -7, early = -7, late = -7;
+                int r = ksm_get(&root, knob, &early);
+
+                assert_int_equal(ksm_reader_get(reader, knob, &value), r);
+                assert_int_equal(ksm_get(&root, knob, &late), r);
+                /* Somebody may be using it. */
+                assert_true(value >= early && value <= late);
+        }
+        ksm_reader_free(reader);
+        sysroot_close(&root);
+}
+
 int main(void)
 {
         const struct CMUnitTest tests[] = {
@@ -291,6 +355,7 @@ int main(void)
                 ON_A_HOST(test_get_each),     ON_A_HOST(test_get_garbage),
                 ON_A_HOST(test_get_errors),   ON_A_HOST(test_set_each),
                 ON_A_HOST(test_supported),    ON_A_HOST(test_sample),
+                ON_A_HOST(test_reader),       cmocka_unit_test(test_reader_real),
         };
 
         return cmocka_run_group_tests_name("ksm", tests, NULL, NULL);

@@ -181,11 +181,18 @@ static void test_meminfo_file(void **state)
 /* This kernel's own. */
 static void test_meminfo_real(void **state)
 {
-        struct memory_sample memory;
+        struct memory_sample memory, again;
         struct sysroot root;
+        int fd = -1;
 
         assert_int_equal(sysroot_open(&root, "/"), 0);
         assert_int_equal(memory_read(&root, &memory), 0);
+        for (int i = 0; i < 2; i++) {
+                assert_int_equal(memory_reread(&root, &fd, &again), 0);
+                assert_int_equal(again.total_kb, memory.total_kb);
+                assert_true(again.free_kb > 0 && again.available_kb > 0);
+        }
+        (void)close(fd);
         sysroot_close(&root);
         assert_true(memory.total_kb > 0 && memory.free_kb > 0);
         assert_true(memory.available_kb > 0 && memory.available_kb <= memory.total_kb);

@@ -184,6 +184,42 @@ static void test_read(void **state)
         put_mode(host, "/locked", 0755);
 }
 
+/* One that stays open is read from its beginning each time; one of a made-up root is opened anew.
+ */
+static void test_reread(void **state)
+{
+        const struct made_up_root *host = *state;
+        struct sysroot real;
+        char buf[8], path[600];
+        int fd = -1;
+
+        put(host, "/file", "one");
+        assert_int_equal(sysroot_reread(&host->root, &fd, "/file", buf, sizeof(buf)), 3);
+        assert_string_equal(buf, "one");
+        assert_int_equal(fd, -1);
+
+        (void)snprintf(path, sizeof(path), "%s/file", host->path);
+        assert_int_equal(sysroot_open(&real, "/"), 0);
+        assert_int_equal(sysroot_reread(&real, &fd, "/nothing/here", buf, sizeof(buf)), -ENOENT);
+        assert_int_equal(fd, -1);
+        assert_int_equal(sysroot_reread(&real, &fd, path, buf, sizeof(buf)), 3);
+        assert_string_equal(buf, "one");
+        assert_int_equal(fcntl(fd, F_GETFD), FD_CLOEXEC);
+        put(host, "/file", "seven..");
+        /* No path is needed any more. */
+        assert_int_equal(sysroot_reread(&real, &fd, "", buf, sizeof(buf)), 7);
+        assert_string_equal(buf, "seven..");
+        put(host, "/file", "eight...");
+        assert_int_equal(sysroot_reread(&real, &fd, "", buf, sizeof(buf)), -EFBIG);
+        (void)close(fd);
+
+        (void)snprintf(path, sizeof(path), "%s", host->path);
+        fd = -1;
+        assert_int_equal(sysroot_reread(&real, &fd, path, buf, sizeof(buf)), -EISDIR);
+        (void)close(fd);
+        sysroot_close(&real);
+}
+
 static void test_readlink(void **state)
 {
         const struct made_up_root *host = *state;
@@ -268,6 +304,7 @@ int main(void)
                 NOW(test_no_magic_links),
                 NOW(test_open_flags),
                 NOW(test_read),
+                NOW(test_reread),
                 NOW(test_readlink),
                 NOW(test_fifo_does_not_hang),
                 NOW(test_long_paths),
