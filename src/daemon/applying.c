@@ -15,7 +15,7 @@ static int take_over_advisor(struct manager *manager, struct ksm_knobs *knobs)
         int64_t mode;
         int r;
 
-        r = ksm_get(manager->root, KSM_ADVISOR_MODE, &mode);
+        r = ksm_reader_get(manager->ksm_reader, KSM_ADVISOR_MODE, &mode);
         if (r == -EOPNOTSUPP || (r == 0 && mode == KSM_ADVISOR_NONE))
                 return 0;
         if (r == 0)

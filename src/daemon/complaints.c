@@ -28,14 +28,13 @@ void complain(struct complaints *complaints, enum complaint which, int error, in
               const char *format, ...)
 {
         char text[TEXT_SIZE];
-        int before = complaints->last[which];
         va_list args;
 
+        if (error == complaints->last[which])
+                return;
+        complaints->last[which] = error;
         va_start(args, format);
         (void)vsnprintf(text, sizeof(text), format, args);
         va_end(args);
-        complaints->last[which] = error;
-        if (error == before)
-                return;
         journal_print(error ? priority : LOG_NOTICE, "%s", error ? text : over[which]);
 }

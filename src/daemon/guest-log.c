@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "guest-watch.h"
 #include "ksmtuned/journal.h"
 #include "ksmtuned/reason.h"
 
@@ -28,6 +29,8 @@ void guest_log(void *userdata, const struct guest *guest, enum guest_change chan
 
         if (change == GUEST_CAME)
                 manager->new_events |= EVENT_GUEST_STARTED;
+        if (change == GUEST_CAME && manager->guest_watch)
+                guest_watch_follow(manager->guest_watch, guest);
         if (change == GUEST_GONE)
                 manager->new_events |= EVENT_GUEST_ENDED;
         manager->n_guest_changes++;

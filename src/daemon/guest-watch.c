@@ -33,15 +33,14 @@ static int look_later(struct guest_watch *watch, uint64_t usec)
 static int on_opened(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
         struct guest_watch *watch = userdata;
-        int enabled;
+        int r;
 
         if (!exec_watch_read(watch->programs))
                 return 0;
-        /* A look that is due anyway will see this one, too; it must not be put off for ever. */
-        if (sd_event_source_get_enabled(watch->look, &enabled) > 0 && watch->looks_left == 2)
-                return 0;
         watch->looks_left = 2;
-        return look_later(watch, LOOK_AFTER_USEC);
+        /* That look sees what is opened until then, too; nobody need be woken for it. */
+        r = sd_event_source_set_enabled(watch->opened, SD_EVENT_OFF);
+        return r < 0 ? r : look_later(watch, LOOK_AFTER_USEC);
 }
 
 static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
@@ -50,7 +49,15 @@ static int on_look(sd_event_source *source, uint64_t usec, void *userdata)
         int r;
 
         watch->looks_left--;
-        r = manager_look_for_guests(watch->manager);
+        if (watch->programs) {
+                /* Before the look, which may be too early for what is opened from here on. */
+                (void)exec_watch_read(watch->programs);
+                r = sd_event_source_set_enabled(watch->opened, SD_EVENT_ON);
+                if (r < 0)
+                        return r;
+        }
+        /* Who has just been opened runs in a new process, or else in any. */
+        r = manager_look_for_guests(watch->manager, watch->looks_left == 0);
         if (r != 0 || watch->looks_left == 0)
                 return r < 0 ? r : 0;
         return look_later(watch, LOOK_AGAIN_AFTER_USEC);
@@ -142,20 +149,24 @@ int guest_watch_reload(struct guest_watch *watch)
         return watch_programs(watch);
 }
 
-void guest_watch_follow(struct guest_watch *watch)
+void guest_watch_follow(struct guest_watch *watch, const struct guest *guest)
+{
+        char path[64], link[LINK_SIZE];
+
+        if (!watch->programs || exec_watch_count(watch->programs) >= PROGRAMS_MAX)
+                return;
+        (void)snprintf(path, sizeof(path), "/proc/%d/exe", guest->pid);
+        /* Without the right to read it, or in another mount namespace: not watched. */
+        if (sysroot_readlink(watch->manager->root, path, link, sizeof(link)) > 0)
+                (void)exec_watch_add(watch->programs, link);
+}
+
+void guest_watch_follow_all(struct guest_watch *watch)
 {
         const struct guest *guests;
         size_t n;
 
-        if (!watch->programs)
-                return;
         guests = guests_list(watch->manager->guests, &n);
-        for (size_t i = 0; i < n && exec_watch_count(watch->programs) < PROGRAMS_MAX; i++) {
-                char path[64], link[LINK_SIZE];
-
-                (void)snprintf(path, sizeof(path), "/proc/%d/exe", guests[i].pid);
-                /* Without the right to read it, or in another mount namespace: not watched. */
-                if (sysroot_readlink(watch->manager->root, path, link, sizeof(link)) > 0)
-                        (void)exec_watch_add(watch->programs, link);
-        }
+        for (size_t i = 0; i < n; i++)
+                guest_watch_follow(watch, &guests[i]);
 }

@@ -18,5 +18,8 @@ struct guest_watch *guest_watch_free(struct guest_watch *watch);
 /* The settings have changed: watches what KSM_VM_MATCH names now. Return: as above. */
 int guest_watch_reload(struct guest_watch *watch);
 
-/* A scan has met guests that came: watches their executables, too. */
-void guest_watch_follow(struct guest_watch *watch);
+/* A guest came: watches its executable, too. */
+void guest_watch_follow(struct guest_watch *watch, const struct guest *guest);
+
+/* Those of the last scan. */
+void guest_watch_follow_all(struct guest_watch *watch);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
+#include <unistd.h>
 
 #include "applying.h"
 #include "ending.h"
@@ -17,8 +18,8 @@
 #include "publish.h"
 #include "sampling.h"
 
-/* In a pass; what changes is told at once. */
-#define PUBLISH_EVERY_USEC UINT64_C(1000000)
+/* In a pass, how far it is; what changes is told at once. */
+#define PUBLISH_EVERY_USEC UINT64_C(5000000)
 
 void manager_log_problems(const struct settings_problems *problems)
 {
@@ -184,6 +185,7 @@ int manager_init(struct manager *manager, const struct options *options, const s
                 .options = options,
                 .root = root,
                 .settings = settings,
+                .meminfo_fd = -1,
                 .debug_log = DEBUG_LOG_INIT,
                 .publish_state = true,
                 .guests_to_publish = true,
@@ -193,7 +195,9 @@ int manager_init(struct manager *manager, const struct options *options, const s
         };
         if (sd_watchdog_enabled(0, &watchdog_usec) > 0)
                 manager->watchdog_usec = watchdog_usec;
-        r = guests_new(&manager->guests, root);
+        r = ksm_reader_new(&manager->ksm_reader, root);
+        if (r == 0)
+                r = guests_new(&manager->guests, root);
         if (r < 0)
                 return r;
         watch_guests(manager);
@@ -206,6 +210,8 @@ void manager_release(struct manager *manager)
         ending_free(manager->ending);
         sd_event_source_disable_unref(manager->pressure);
         manager->ksm_reader = ksm_reader_free(manager->ksm_reader);
+        if (manager->meminfo_fd >= 0)
+                (void)close(manager->meminfo_fd);
         manager->helper = helper_free(manager->helper);
         manager->guest_watch = guest_watch_free(manager->guest_watch);
         manager->events = events_free(manager->events);
@@ -307,24 +313,23 @@ int manager_step(struct manager *manager)
         return r;
 }
 
-int manager_look_for_guests(struct manager *manager)
+int manager_look_for_guests(struct manager *manager, bool everywhere)
 {
-        struct guests_scan_info *info = &manager->last_scan;
         struct guests_sample sample;
         int r;
 
-        guests_suspect(manager->guests);
-        r = guests_scan(manager->guests, &sample, info);
-        guest_log_sum_up(manager);
+        if (everywhere)
+                guests_suspect(manager->guests);
+        r = sampling_scan_guests(manager, &sample);
         if (r < 0)
                 return 0; /* the next decision will tell */
-        if (!info->changed)
+        if (!manager->last_scan.changed)
                 return 0;
-        guest_watch_follow(manager->guest_watch);
-        manager->guests_to_publish = true;
         /* The decision may be put off. */
         publish_guests(manager);
+        manager->just_scanned = &sample;
         r = events_request(manager->events, TRIGGER_GUEST);
+        manager->just_scanned = NULL;
         return r < 0 ? r : 1;
 }
 

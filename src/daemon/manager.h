@@ -32,7 +32,8 @@ struct manager {
         struct events *events;
         struct guests *guests;
         struct ksmd ksmd;
-        struct ksm_reader *ksm_reader; /* NULL: no step was taken yet */
+        struct ksm_reader *ksm_reader;
+        int meminfo_fd; /* -1: not opened yet */
         struct policy_state policy_state;
         struct foreign foreign;
         struct complaints complaints;
@@ -42,7 +43,8 @@ struct manager {
         struct decision last_decision;
         struct guests_scan_info last_scan;
         struct sample last_sample;
-        uint64_t published_usec;     /* CLOCK_MONOTONIC of the last time */
+        const struct guests_sample *just_scanned; /* of this moment; NULL: to be scanned */
+        uint64_t published_usec;                  /* CLOCK_MONOTONIC of the last time */
         struct ksm_knobs last_knobs; /* as the last journal entry told them; run -1: none yet */
         struct owed owed;            /* to be given back at the end */
         unsigned long watchdog_usec; /* 0: the service manager does not watch */
@@ -81,10 +83,10 @@ int manager_decide(struct manager *manager, enum trigger trigger);
 int manager_step(struct manager *manager);
 
 /*
- * Scans the guests out of turn, all processes that have run; decides (TRIGGER_GUEST) if one came or
- * went. Return: 1 if so; 0; -errno of the loop.
+ * Scans the guests out of turn, @everywhere: all processes that have run, not just the new ones;
+ * decides (TRIGGER_GUEST) if one came or went. Return: 1 if so; 0; -errno of the loop.
  */
-int manager_look_for_guests(struct manager *manager);
+int manager_look_for_guests(struct manager *manager, bool everywhere);
 
 /* Decides and goes on deciding until a signal ends it. Return: 0; -errno of the loop. */
 int manager_run(struct manager *manager);

@@ -51,37 +51,55 @@ static int take_ksm(struct manager *manager, struct ksm_sample *ret_ksm)
 {
         int r;
 
-        r = ksm_sample(manager->root, ret_ksm);
+        r = ksm_reader_sample(manager->ksm_reader, &manager->ksmd, ret_ksm);
         complain_of_ksm(manager, r);
-        if (ksmd_cpu_nsec(&manager->ksmd, manager->root, &ret_ksm->ksmd_cpu_nsec) < 0)
-                ret_ksm->ksmd_cpu_nsec = SAMPLE_ABSENT;
+        return r;
+}
+
+int sampling_scan_guests(struct manager *manager, struct guests_sample *ret_guests)
+{
+        struct guests_scan_info *info = &manager->last_scan;
+        int r;
+
+        r = guests_scan(manager->guests, ret_guests, info);
+        /* A scan that begins afresh tells of nobody. */
+        if (r == 0 && info->changed && manager->n_guest_changes == 0 && manager->guest_watch)
+                guest_watch_follow_all(manager->guest_watch);
+        guest_log_sum_up(manager);
+        if (r == 0)
+                manager->guests_to_publish |= info->changed;
+        return r;
+}
+
+/* The guests' part of a sample. */
+static int take_guests(struct manager *manager, struct guests_sample *ret_guests)
+{
+        int r;
+
+        if (manager->just_scanned) {
+                *ret_guests = *manager->just_scanned;
+                return 0;
+        }
+        r = sampling_scan_guests(manager, ret_guests);
+        complain(&manager->complaints, COMPLAINT_GUESTS, r, LOG_ERR,
+                 "cannot look through the processes: %s; nothing is decided", strerror(-r));
+        if (r == 0)
+                complain_of_scan(manager, &manager->last_scan);
         return r;
 }
 
 int sampling_take(struct manager *manager, struct sample *ret_sample)
 {
-        struct complaints *complaints = &manager->complaints;
-        struct guests_scan_info *info = &manager->last_scan;
         struct sample sample = {.pressure = PRESSURE_ABSENT};
         int r, failed = 0;
 
-        r = memory_read(manager->root, &sample.memory);
+        r = memory_reread(manager->root, &manager->meminfo_fd, &sample.memory);
         failed |= r;
-        complain(complaints, COMPLAINT_MEMORY, r, LOG_ERR,
+        complain(&manager->complaints, COMPLAINT_MEMORY, r, LOG_ERR,
                  "cannot read /proc/meminfo: %s; nothing is decided",
                  r == -EBADMSG ? "MemTotal or MemFree is missing, or a number is none"
                                : strerror(-r));
-        r = guests_scan(manager->guests, &sample.guests, info);
-        guest_log_sum_up(manager);
-        failed |= r;
-        complain(complaints, COMPLAINT_GUESTS, r, LOG_ERR,
-                 "cannot look through the processes: %s; nothing is decided", strerror(-r));
-        if (r == 0)
-                complain_of_scan(manager, info);
-        if (r == 0)
-                manager->guests_to_publish |= info->changed;
-        if (r == 0 && info->changed && manager->guest_watch)
-                guest_watch_follow(manager->guest_watch);
+        failed |= take_guests(manager, &sample.guests);
         failed |= take_ksm(manager, &sample.ksm);
         /* Classic does not look at it; a kernel without it is nothing to complain of. */
         if (manager->settings->policy.kind != POLICY_CLASSIC)
@@ -96,15 +114,11 @@ int sampling_take(struct manager *manager, struct sample *ret_sample)
 int sampling_take_step(struct manager *manager, struct sample *ret_sample)
 {
         struct sample sample = manager->last_sample;
-        int r = 0;
+        int r;
 
-        if (!manager->ksm_reader)
-                r = ksm_reader_new(&manager->ksm_reader, manager->root);
+        r = take_ksm(manager, &sample.ksm);
         if (r == 0)
-                r = ksm_reader_sample(manager->ksm_reader, &manager->ksmd, &sample.ksm);
-        complain_of_ksm(manager, r);
-        if (r == 0)
-                r = memory_read(manager->root, &sample.memory);
+                r = memory_reread(manager->root, &manager->meminfo_fd, &sample.memory);
         if (r < 0)
                 return -EAGAIN;
         *ret_sample = sample;
