@@ -142,7 +142,7 @@ def at_rest(args, bounds):
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('build', type=pathlib.Path, help='build folder')
-    parser.add_argument('what', nargs='?', default='all', choices=('decision', 'all', 'latency', 'policy'))
+    parser.add_argument('what', nargs='?', default='all', choices=('decision', 'all', 'latency', 'policy', 'own'))
     parser.add_argument('--markdown', type=pathlib.Path, metavar='FILE')
     args = parser.parse_args()
     args.ksmtuned = str(args.build.resolve() / 'src/daemon/ksmtuned')
@@ -151,7 +151,7 @@ def arguments():
 
 def main():
     # Where there is nothing of a decision's cost: a program of its own.
-    others = {'latency': 'latency.py', 'policy': 'policy/main.py'}
+    others = {'latency': 'latency.py', 'policy': 'policy/main.py', 'own': 'policy/own.py'}
     if other := next((others[word] for word in sys.argv[2:3] if word in others), None):
         script = pathlib.Path(__file__).resolve().parent / other
         os.execv(sys.executable, [sys.executable, str(script), sys.argv[1], *sys.argv[3:]])
