@@ -24,6 +24,7 @@ KSM_MONITOR_INTERVAL=3600
 KSM_THRES_COEF=99
 KSM_LIBVIRT_URI=
 '''
+WAKEUPS_MAX, STEP_MSEC_MAX = 15, 0.5
 TAKEN = ('pages_to_scan', 'sleep_millisecs', 'smart_scan')
 CGROUP = pathlib.Path('/sys/fs/cgroup/memory/ksmtuned-tests')
 
@@ -115,7 +116,9 @@ class Suite:
             with self.guests(512, 512, common_percent=2), \
                     self.daemon(f'KSM_CPU_MAX={percent}\n') as daemon:
                 self.phase(daemon, 'burst')
+                awake = switches(daemon.pid), cpu_nsec(daemon.pid), time.monotonic()
                 share, waits = self.measure(daemon)
+                self.own(daemon, percent, *awake)
                 tap.ok(share and abs(share - percent) <= percent * 0.2,
                        f'KSM_CPU_MAX={percent}: ksmd takes {share or -1:.1f} % of a CPU', daemon.said)
                 tap.ok(waits and statistics.median(waits) <= 25,
@@ -125,6 +128,18 @@ class Suite:
                 daemon.stop()
             write(KSM / 'run', 2)
             write(KSM / 'run', 0)
+
+    def own(self, daemon, percent, wakeups, nsec, begin):
+        """What driving ksmd costs. Noise is no more than a few times the 0.1 ms of a step."""
+        wakeups, took = switches(daemon.pid) - wakeups, time.monotonic() - begin
+        msec = (cpu_nsec(daemon.pid) - nsec) / 1e6
+        self.tap.ok(wakeups <= WAKEUPS_MAX * took + 10,
+                    f'KSM_CPU_MAX={percent}: {wakeups} wakeups of the daemon in {took:.1f} s, at '
+                    f'most {WAKEUPS_MAX} a second')
+        self.tap.ok(msec <= STEP_MSEC_MAX * wakeups + 2,
+                    f'KSM_CPU_MAX={percent}: {msec:.2f} ms of CPU in the daemon, '
+                    f'{msec * 1000 / max(wakeups, 1):.0f} µs a wakeup, at most '
+                    f'{STEP_MSEC_MAX * 1000:.0f}')
 
     @staticmethod
     def measure(daemon):
