@@ -68,10 +68,17 @@ static const char *end_of_option(const char *text)
         return text;
 }
 
+/* These concern the processes of this host. */
+static bool refuses_root(const struct ctl_verb *verb)
+{
+        return verb->run == ctl_retune || verb->run == ctl_exec;
+}
+
 /* In lines of 80 columns. The completion for bash reads this. */
 static void print_verb_usage(FILE *stream, const struct ctl_verb *verb)
 {
-        int indent = fprintf(stream, "usage: ksmctl [--root DIR] %s", verb->name), column;
+        const char *root = refuses_root(verb) ? "" : "[--root DIR] ";
+        int indent = fprintf(stream, "usage: ksmctl %s%s", root, verb->name), column;
 
         column = indent + fprintf(stream, " [-h|--help]");
         for (const char *option = verb->options, *end; *option; option = end + (*end == ' ')) {
