@@ -5,6 +5,15 @@ import pathlib
 
 from common import dependency_of, unpacked_package
 
+# How the /init of a guest of busybox begins: a place to write, and a file that is read and copied.
+SHELL_INIT = '''#!/bin/busybox sh
+b=/bin/busybox
+$b mkdir -p /tmp /proc
+$b mount -t proc none /proc
+$b mount -t tmpfs none /tmp
+$b cp /image /tmp/copy
+'''
+
 
 def initramfs(path, files):
     """

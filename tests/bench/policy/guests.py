@@ -6,21 +6,15 @@ import random
 import shutil
 
 from machine import read, wait_for
-from boot import initramfs, kernel_image  # noqa: E402 (machine has set the path)
+from boot import SHELL_INIT, initramfs, kernel_image  # noqa: E402 (machine has set the path)
 from common import unpacked_package  # noqa: E402
 
 QEMU = shutil.which('qemu-system-x86_64')
 GUEST_MIB = 192
 IMAGE_MIB = 24
 
-# A program of a distribution, files that are read and copied, memory that is zeroed.
-INIT = '''#!/bin/busybox sh
-b=/bin/busybox
-$b mkdir -p /tmp /proc
-$b mount -t proc none /proc
-$b mount -t tmpfs none /tmp
-$b cp /image /tmp/copy
-$b dd if=/dev/zero of=/tmp/zero bs=1048576 count=8 2>/dev/null
+# A program of a distribution, a file that is read and copied, memory that is zeroed.
+INIT = SHELL_INIT + '''$b dd if=/dev/zero of=/tmp/zero bs=1048576 count=8 2>/dev/null
 $b echo 'guest is up'
 while :; do $b sleep 3600; done
 '''

@@ -283,9 +283,9 @@ class Report:
 
 
 def gnuplot(path, title, label, curves, event, end):
-    lines = [f'set terminal svg size 900,480 font "sans,12" background rgb "white"',
+    lines = [f'set terminal svg size 900,480 noenhanced font "sans,12" background rgb "white"',
              f'set output "{path}"', f'set title "{title}"', 'set xlabel "s"',
-             f'set ylabel "{label}"', 'set key outside right', 'set grid', 'set yrange [0:*]',
+             f'set ylabel "{label}"', 'set key below', 'set grid', 'set yrange [0:*]',
              f'set xrange [0:{end}]',
              f'set arrow from {event}, graph 0 to {event}, graph 1 nohead dt 3 lc rgb "gray"']
     lines.append('plot ' + ', '.join(
