@@ -36,7 +36,7 @@ GUEST_MIB = 384
 IMAGE_MIB = 64
 OWN_MIB = {'web-1': 16, 'web-2': 20, 'web-3': 12, 'mail-1': 40, 'db-1': 48}
 # From the first guest's start: until all are up, and until nothing more comes.
-UP_SECONDS, REST_SECONDS, STILL_SECONDS = 45, 70, 8
+UP_SECONDS, REST_SECONDS, STILL_SECONDS = 45, 80, 4
 
 INIT = SHELL_INIT + '''read -r words </proc/cmdline
 $b dd if=/dev/urandom of=/tmp/own bs=1048576 count=${words##*own=} 2>/dev/null
@@ -77,14 +77,13 @@ class Still:
     """Called now and then: whether ksmd has merged something, and has rested for a while."""
 
     def __init__(self, daemon):
-        self.daemon, self.saved, self.since = daemon, 0, time.monotonic()
+        self.daemon, self.since = daemon, time.monotonic()
 
     def __call__(self, _):
         state = self.daemon.state()
-        saved = int(state.get('SAVED_BYTES', 0))
-        if state.get('PHASE') != 'rest' or saved != self.saved:
-            self.saved, self.since = saved, time.monotonic()
-        return saved > 0 and time.monotonic() - self.since > STILL_SECONDS
+        if state.get('PHASE') != 'rest':
+            self.since = time.monotonic()
+        return int(state.get('SAVED_BYTES', 0)) > 0 and time.monotonic() - self.since > STILL_SECONDS
 
 
 def configure():
