@@ -32,11 +32,11 @@ INSIDE = 'KSMTUNED_SCREENSHOTS_INSIDE'
 COLUMNS = 92
 # Beside their image each has memory that is like no other's.
 GUESTS = {'web-1': [], 'web-2': [], 'web-3': [], 'mail-1': [], 'db-1': ['-machine', 'mem-merge=off']}
-GUEST_MIB = 384
-IMAGE_MIB = 64
-OWN_MIB = {'web-1': 16, 'web-2': 20, 'web-3': 12, 'mail-1': 40, 'db-1': 48}
+GUEST_MIB = 320
+IMAGE_MIB = 48
+OWN_MIB = {'web-1': 8, 'web-2': 10, 'web-3': 6, 'mail-1': 16, 'db-1': 20}
 # From the first guest's start: until all are up, and until nothing more comes.
-UP_SECONDS, REST_SECONDS, STILL_SECONDS = 45, 80, 4
+UP_SECONDS, REST_SECONDS, STILL_SECONDS = 60, 85, 4
 
 INIT = SHELL_INIT + '''read -r words </proc/cmdline
 $b dd if=/dev/urandom of=/tmp/own bs=1048576 count=${words##*own=} 2>/dev/null
