@@ -133,9 +133,11 @@ def main():
     ksmctl = build / 'src/ctl/ksmctl'
     if not os.environ.get(INSIDE):
         folder.mkdir(exist_ok=True)
-        with live_ksm():
-            sys.exit(subprocess.run(['unshare', '--mount', sys.executable, *sys.argv], check=False,
-                                    env={**os.environ, INSIDE: '1'}).returncode)
+        status = 1  # also where live_ksm() leaves, and says why
+        with contextlib.suppress(SystemExit), live_ksm():
+            status = subprocess.run(['unshare', '--mount', sys.executable, *sys.argv], check=False,
+                                    env={**os.environ, INSIDE: '1'}).returncode
+        sys.exit(status)
     with tempfile.TemporaryDirectory(prefix='ksmtuned-screenshots-') as work:
         for name in 'upper', 'work', 'guests':
             os.mkdir(f'{work}/{name}')
