@@ -214,8 +214,10 @@ static void update(struct adaptive_state *state, const struct adaptive_view *vie
         if (view->has_guests != state->had_guests) {
                 /* Another measure: all of the first guests' memory is new. */
                 state->pass_anon_pages = view->anon_pages;
-                state->last_anon_pages = state->rest_anon_pages =
-                        view->has_guests ? 0 : view->anon_pages;
+                state->rest_anon_pages = view->has_guests ? 0 : view->anon_pages;
+                /* Those that were there before the daemon have not grown at once. */
+                state->last_anon_pages =
+                        view->elapsed_sec > 0 ? state->rest_anon_pages : view->anon_pages;
                 state->had_guests = view->has_guests;
         }
         adaptive_learn_size(state, view);

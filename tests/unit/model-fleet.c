@@ -4,16 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GIB                1073741824.0
-#define WAVE               2 /* guests that boot at the event */
-#define ENDS               1 /* the guest that ends then */
-#define ENDS_AFTER_SEC     2
-#define CHURN_SEC          20.0 /* in which each volatile page is rewritten once */
-#define TICK_SEC           0.25
-#define TOTAL_KB           (INT64_C(24105) << 10)
-#define FREE_SHARE         0.12 /* of memory, once all of the load is there */
-#define ORIGINAL_FIRST_SEC 30   /* the original is asked at this time, and goes on by its interval \
-                                 */
+#define GIB            1073741824.0
+#define WAVE           2 /* guests that boot at the event */
+#define ENDS           1 /* the guest that ends then */
+#define ENDS_AFTER_SEC 2
+#define CHURN_SEC      20.0 /* in which each volatile page is rewritten once */
+#define TICK_SEC       0.25
+#define TOTAL_KB       (INT64_C(24105) << 10)
+#define FREE_SHARE     0.12 /* of memory, once all of the load is there */
+#define ORIGINAL_FIRST_SEC                                                    \
+        30 /* the original is asked at this time, and goes on by its interval \
+            */
 
 enum region { COMMON, PAIRS, QUADS, ZERO, UNIQUE, VOLATILE, UPGRADE, DIVERGE, OLD, LATE, REGIONS };
 

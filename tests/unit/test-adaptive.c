@@ -198,7 +198,7 @@ static void test_two_passes(void **state)
         assert_int_equal(decision.verdict, VERDICT_STOP);
         assert_int_equal(decision.why, WHY_NOTHING);
         assert_int_equal(decision.last_pass.yield_pages, 120000);
-        assert_false(decision.last_pass.smart);
+        assert_true(decision.last_pass.smart);
         assert_true(decision.pass_due_usec > 60 * SECOND);
         assert_false(decision.light_next);
 }
