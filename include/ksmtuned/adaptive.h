@@ -62,9 +62,11 @@ struct adaptive_params {
                 .cpu_max = 100, .cpu_budget_milli = 2000, .memory_price_micro = 125000, \
         }
 
+/* After so many passes with smart_scan pages go the same round again and again. */
+#define ADAPTIVE_VISITS 32
+
 /* What is remembered about a kind of pass: with smart_scan=1, and with 0. */
 struct adaptive_kind {
-        double page_sec;      /* CPU seconds for a page that is not merged; 0: none measured */
         double growth_rate;   /* mergeable pages a second that it finds at rest */
         double backoff_sec;   /* the longest time until the next one; empty passes treble it */
         double chronic_share; /* of the known pages, that has changed whenever it looked */
@@ -74,19 +76,23 @@ struct adaptive_kind {
 
 /* All zeros is a fresh one. Only src/policy/adaptive*.c look inside. */
 struct adaptive_state {
-        bool started;           /* there was a call before */
-        bool short_of_memory;   /* with hysteresis */
-        uint64_t short_usec;    /* since when */
-        uint64_t last_usec;     /* of the last call */
-        struct ksm_sample last; /* figures of the last call */
-        int64_t last_anon_pages;
+        bool started;            /* there was a call before */
+        bool short_of_memory;    /* with hysteresis */
+        uint64_t short_usec;     /* since when */
+        uint64_t last_usec;      /* of the last call */
+        struct ksm_sample last;  /* figures of the last call */
+        int64_t last_anon_pages; /* when guests' memory was looked at last */
+        uint64_t looked_usec;
         bool had_guests;
+        bool light;         /* the last decision asked for fresh figures of KSM only */
+        uint64_t full_usec; /* when all figures were fresh */
         uint64_t hold_usec; /* no pass before: somebody else has stopped one */
 
         bool in_pass;     /* run=1 is wanted */
         bool pass_seen;   /* and has been read since */
         bool pass_burst;  /* it belongs to a burst, else it is a probe */
         bool pass_smart;  /* with smart_scan=1 */
+        bool pass_covers; /* with smart_scan=1, and yet it sees what one without sees */
         bool pass_whole;  /* it began where the kernel's pass began */
         bool pass_late;   /* the kernel had begun with it before: new processes come last */
         bool looks_again; /* new memory was not met, the next pass may */
@@ -98,12 +104,15 @@ struct adaptive_state {
         int64_t pass_saved_pages;
         int64_t pass_anon_pages;
         int64_t boundary_pages; /* scanned and skipped where the kernel's pass began; -1: unknown */
+        double boundary_slack;  /* by how many pages that may be wrong */
+        bool landing;           /* ksmd sleeps long behind the batch that ends the pass */
         double pass_cpu_sec;    /* CPU time spent in it */
 
         unsigned chain_passes;  /* passes without a rest between them */
         bool chain_period;      /* the first of them had its time, else something had happened */
         bool chain_full;        /* one of them was without smart_scan */
         bool chain_full_first;  /* the first of them was */
+        double unseen_pages;    /* new ones that no pass has searched among all others for */
         double chain_new_pages; /* pages seen for the first time in them */
         double chain_yield;     /* pages merged in them */
         double chain_cpu_sec;
@@ -113,11 +122,21 @@ struct adaptive_state {
         double anon_rate;          /* their growth a second of late */
         double candidates_new;     /* pages that the last pass saw for the first time */
         double candidates_changed; /* pages that it found changed, without the chronic ones */
+        double candidates_broken;  /* pages of them that had been merged */
         uint64_t grown_usec;       /* since when memory is known to have grown at rest; 0 */
-        double p_new, p_changed;   /* which share of them merges in the next pass */
-        double mergeable_share;    /* which share of the growth of anonymous memory KSM may merge */
-        double loss_rate;          /* share of the merged pages that breaks up each second */
+        double p_new, p_changed, p_broken; /* which share of them merges in the next pass */
+        double mergeable_share; /* which share of the growth of anonymous memory KSM may merge */
+        double loss_rate;       /* share of the merged pages that breaks up each second */
         struct adaptive_kind smart, full;
+        double search_sec; /* CPU seconds to search for a page and not to find it; 0: none measured
+                            */
+        double visits[ADAPTIVE_VISITS]; /* unmerged pages by the passes with smart_scan over them */
+
+        /* AnonPages less the guests' memory: it rises where merged pages are written to. */
+        bool beside_known, pass_beside_known, broken_known;
+        int64_t beside_pages, pass_beside_pages,
+                broken_from_pages; /* now, at the pass's start and end */
+        double broken_pages;       /* merged pages that were written to since, as it seems */
         double tokens_sec;         /* CPU seconds that the budget allows; negative: owed */
         uint64_t watch_until_usec; /* a guest starts: its memory is looked at often until then */
         double watch_sec;          /* span between these looks */

@@ -37,6 +37,7 @@ enum decision_why {
         WHY_CANDIDATES, /* the last pass saw new pages, which the next one can merge */
         WHY_PERIOD,     /* the time of the next pass has come */
         WHY_TWINS,      /* time for a pass without smart_scan: it merges what others skip */
+        WHY_BROKEN,     /* merged pages were written to, as it seems */
         WHY_ASKED,      /* retune */
         WHY_NOTHING,    /* all has been merged that pays (at rest) */
         WHY_NO_PAGES,   /* no page is mergeable (at rest) */

@@ -7,7 +7,6 @@
 #define PRESSURE_UNIT      500.0 /* hundredths of a per cent of stalled time that double the price */
 #define PRESSURE_MAX       10.0
 #define PRESSURE_EVENT     3.0
-#define LIFE_SEC           3600.0 /* a merged page counts for an hour at most */
 
 double seconds_between(uint64_t from_usec, uint64_t to_usec)
 {
@@ -91,6 +90,7 @@ void adaptive_look(struct adaptive_view *view, const struct adaptive_params *par
                                                           : memory_reclaimable_kb(memory),
                 .threshold_kb = classic_threshold_kb(classic, memory->total_kb),
         };
+        view->fresh = !state->light || sample->events != 0;
         if (state->started)
                 view->cpu_sec = cpu_since(params, state, ksm, view->elapsed_sec);
         /* What else grows on a host is not for KSM, so guests count where there are any. Their

@@ -9,6 +9,7 @@
 #define BATCH_PAGES_MIN   16
 #define BATCH_PAGES_MAX   32768
 #define PAGE_SEC          10e-6 /* of a page, before anything is measured */
+#define DEAR              8 /* a batch may take so many times as long where pages turn out dear */
 #define PAGE_LEAST_SEC    0.2e-6
 #define PAGE_PEAK_SEC     15e-6
 #define MEASURE_SEC       0.04 /* a shorter span tells nothing of a CPU share */
@@ -19,6 +20,7 @@
 #define LANDING_BATCHES   8 /* a shorter pass is not worth it */
 #define LANDING_SEC       0.03
 #define LANDING_PAGES     256
+#define NEW_SLACK         0.15 /* so much of the growth of memory may be none of KSM's */
 #define LANDING_MSEC      100
 #define LANDING_CALL_SEC  0.04
 
@@ -95,7 +97,7 @@ static double pages_done(const struct adaptive_state *state, const struct adapti
         const struct ksm_sample *ksm = &view->sample->ksm;
         int64_t done;
 
-        if (ksm->pages_scanned < 0 || !state->pass_whole || view->known_pages <= 0)
+        if (ksm->pages_scanned < 0 || state->boundary_pages < 0 || view->known_pages <= 0)
                 return -1;
         done = saturating_add(ksm->pages_scanned, ksm->pages_skipped > 0 ? ksm->pages_skipped : 0);
         if (done < state->boundary_pages)
@@ -110,10 +112,20 @@ double adaptive_progress(const struct adaptive_state *state, const struct adapti
         return done < 0 ? -1 : clamp(done / (double)view->known_pages, 0, 1);
 }
 
+/* New pages that the pass is to meet, at its end. */
+static double expected_pages(const struct adaptive_state *state, const struct adaptive_view *view)
+{
+        if (view->anon_pages < 0 || state->rest_anon_pages < 0)
+                return 0;
+        return clamp(difference(view->anon_pages, state->rest_anon_pages), 0, 1e15) *
+               state->mergeable_share;
+}
+
 /* When to be called again: often enough near the end of the pass, and to hold the CPU share. */
 static double call_after_sec(const struct adaptive_state *state, const struct adaptive_view *view)
 {
         double progress = adaptive_progress(state, view), left_sec;
+        double end = (double)state->pass_known_pages + expected_pages(state, view);
         double most = !state->pass_burst                          ? CALL_SEC_PROBE
                       : view->params->cpu_max < SPIN_FROM_PERCENT ? CALL_SEC_CONTROL
                                                                   : CALL_SEC_BURST;
@@ -121,6 +133,8 @@ static double call_after_sec(const struct adaptive_state *state, const struct ad
 
         if (since < 0.1)
                 return 0.05;
+        if (progress > 0 && end > (double)view->known_pages)
+                progress = pages_done(state, view) / end;
         if (!(progress > 0))
                 return clamp(since / 4, 0.05, most);
         /* New pages are known as they are met, so all of them may seem to be done at any time. */
@@ -136,19 +150,28 @@ static double call_after_sec(const struct adaptive_state *state, const struct ad
  * too much: processes that come while ksmd stands between two passes are reached in the next one,
  * and otherwise one pass later.
  */
-static bool land(const struct adaptive_state *state, const struct adaptive_view *view,
+static bool land(struct adaptive_state *state, const struct adaptive_view *view,
                  struct decision *decision)
 {
         double done = pages_done(state, view), known = (double)view->known_pages;
         /* The mean of the pass: who shares the CPU with ksmd makes single spans misleading. */
         double page_sec = done > 0 ? state->pass_cpu_sec / done : 0;
         double batch = LANDING_SEC / clamp(page_sec, PAGE_LEAST_SEC, PAGE_PEAK_SEC);
-        double left = known - done;
+        double left = known - done, slack = state->boundary_slack;
+        double new_pages = expected_pages(state, view);
 
-        /* While new pages are met, nobody knows where the end is. */
-        if (done < 0 || known < LANDING_BATCHES * batch || left > batch || left < -batch ||
-            difference(view->known_pages, state->pass_known_pages) > batch / 2)
+        if (done < 0)
                 return false;
+        if (new_pages > batch) {
+                /* They are reached last: the end is where they should be, more or less. */
+                left += new_pages - difference(view->known_pages, state->pass_known_pages);
+                slack += NEW_SLACK * new_pages;
+        }
+        if (known < LANDING_BATCHES * batch || left > batch + slack || left < -batch - slack / 2)
+                return false;
+        if (slack > batch / 4)
+                left = batch;
+        state->landing = true;
         decision->pages_to_scan = (int64_t)(clamp(left * 1.1, 0, BATCH_PAGES_MAX) + LANDING_PAGES);
         decision->sleep_millisecs = LANDING_MSEC;
         decision->next_usec = view->now_usec + (uint64_t)(LANDING_CALL_SEC * USEC_PER_SEC);
@@ -170,13 +193,15 @@ void adaptive_pace(struct adaptive_state *state, const struct adaptive_view *vie
                 /* The next pages may be dear ones: a batch of them may take a few times as long,
                  * until the next call. */
                 double share = (double)percent / 100;
-                double batch_sec = share / (1 - share) * real_sec;
+                double batch_sec = share / (1 - share) * real_sec, dear_sec = DEAR * batch_sec;
 
                 if (batch_sec < BATCH_SEC)
                         batch_sec = BATCH_SEC;
                 most = batch_sec / (state->page_sec > 0 ? state->page_sec : PAGE_SEC);
-                if (most > 4 * BATCH_SEC / peak_sec)
-                        most = 4 * BATCH_SEC / peak_sec;
+                if (dear_sec > 4 * BATCH_SEC || real_sec > 0.05)
+                        dear_sec = 4 * BATCH_SEC;
+                if (most > dear_sec / peak_sec)
+                        most = dear_sec / peak_sec;
                 state->batch_pages = clamp(control_batch(state, view, share, real_sec), 1, most);
         }
         state->batch_pages = clamp(state->batch_pages, BATCH_PAGES_MIN, BATCH_PAGES_MAX);

@@ -6,6 +6,8 @@
 #include "ksmtuned/adaptive.h"
 
 #define USEC_PER_SEC 1e6
+#define LIFE_SEC     3600.0 /* a merged page counts for an hour at most */
+#define REST_SHARE   8.0    /* where no pass has paid yet, an eighth of the budget is spent */
 
 /* What a call looks at, worked out once. */
 struct adaptive_view {
@@ -14,6 +16,7 @@ struct adaptive_view {
         uint64_t now_usec;
         double elapsed_sec;  /* since the last call */
         double cpu_sec;      /* ksmd's CPU time since the last call */
+        bool fresh;          /* all figures are of now, none is repeated */
         int64_t saved_pages; /* S */
         int64_t known_pages; /* N */
         bool has_guests;
@@ -40,6 +43,10 @@ void adaptive_look(struct adaptive_view *view, const struct adaptive_params *par
 bool adaptive_short(const struct adaptive_view *view, const struct adaptive_state *state);
 
 /* adaptive-learn.c: what passes cost and bring. */
+/* What was learnt about this host's memory, all of it or a share. */
+void adaptive_forget(struct adaptive_state *state, double share);
+/* How fast the guests' memory grows. */
+void adaptive_learn_size(struct adaptive_state *state, const struct adaptive_view *view);
 void adaptive_learn_rest(struct adaptive_state *state, const struct adaptive_view *view);
 /* At the end of a pass; @complete: full_scans has risen. */
 void adaptive_learn_pass(struct adaptive_state *state, const struct adaptive_view *view,
@@ -47,12 +54,23 @@ void adaptive_learn_pass(struct adaptive_state *state, const struct adaptive_vie
 /* Behind the last of the passes that followed each other. */
 void adaptive_learn_chain(struct adaptive_state *state, const struct adaptive_view *view);
 
+/* adaptive-visits.c: what smart_scan passes over. */
+
+/* Pages that the next pass with smart_scan would not look at. */
+double adaptive_skipped_pages(const struct adaptive_state *state, const struct adaptive_view *view);
+/* Whether these are so few that it sees what a pass without smart_scan sees. */
+bool adaptive_smart_covers(const struct adaptive_state *state, const struct adaptive_view *view);
+/* At the end of a pass that has met @new_pages; before they are known it has met none. */
+void adaptive_count_visits(struct adaptive_state *state, const struct adaptive_view *view,
+                           double new_pages, bool complete);
+
 /* adaptive-plan.c: which pass pays, and when. */
 struct adaptive_plan {
         uint64_t due_usec; /* now_usec: at once */
         bool smart, burst;
         enum decision_why why; /* of the pass */
         bool waits_for_budget;
+        bool grows; /* it would be due, but for the memory that is still coming */
 };
 
 void adaptive_plan(const struct adaptive_state *state, const struct adaptive_view *view,

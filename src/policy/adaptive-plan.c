@@ -3,13 +3,16 @@
 
 #include "adaptive-parts.h"
 
-#define PAGE_SEC        10e-6  /* to search for an unmerged page, before it is measured */
-#define MERGED_PAGE_SEC 0.5e-6 /* to pass over a merged one */
+#define SEARCH_SEC      7e-6   /* to search for an unmerged page, before it is measured */
+#define MERGED_PAGE_SEC 0.3e-6 /* to pass over a merged one */
+#define HASHED_PAGE_SEC 1.2e-6
 #define PERIOD_SEC_MIN  30.0
 #define PERIOD_SEC_MAX  3600.0
+#define GROWTH_SEC_MAX  8.0 /* growth is awaited no longer */
+#define HASHED_WAIT     0.5 /* nor, for what is hashed, longer than so much of what it takes */
 #define ASKED_AGAIN_SEC 30.0
 #define CHANGED_PASSES  4 /* in a row at most, where only known pages have changed */
-#define SMART_SAVES     0.7
+#define SMART_SAVES     0.5
 #define BURST_SHARE     0.01 /* of the known pages; so many new ones are no trifle */
 #define BURST_SCARCITY  4.0  /* memory is so dear that the budget does not matter */
 #define JUDGE_PROGRESS  0.25
@@ -17,19 +20,23 @@
 #define JUDGE_PAGES     20000 /* fewer do not pay the judging */
 #define PRIOR_PAGES     2000
 
+static double search_sec(const struct adaptive_state *state)
+{
+        return state->search_sec > 0 ? state->search_sec : SEARCH_SEC;
+}
+
 double adaptive_pass_cost(const struct adaptive_state *state, const struct adaptive_view *view,
                           bool smart)
 {
         const struct ksm_sample *ksm = &view->sample->ksm;
-        double merged = (double)view->saved_pages;
-        double others, page_sec = smart ? state->smart.page_sec : state->full.page_sec;
+        double passed_over = (double)view->saved_pages, others;
 
         if (ksm->pages_shared > 0)
-                merged += (double)ksm->pages_shared;
-        others = (double)view->known_pages - merged;
-        if (!(page_sec > 0))
-                page_sec = PAGE_SEC;
-        return merged * MERGED_PAGE_SEC + (others > 0 ? others * page_sec : 0);
+                passed_over += (double)ksm->pages_shared;
+        if (smart)
+                passed_over += adaptive_skipped_pages(state, view);
+        others = (double)view->known_pages - passed_over;
+        return passed_over * MERGED_PAGE_SEC + (others > 0 ? others * search_sec(state) : 0);
 }
 
 double adaptive_budget_rate(const struct adaptive_view *view)
@@ -60,8 +67,11 @@ static void take(struct adaptive_plan *plan, uint64_t due_usec, bool smart, bool
 {
         if (due_usec >= plan->due_usec)
                 return;
-        *plan = (struct adaptive_plan){
-                .due_usec = due_usec, .smart = smart, .burst = burst, .why = why};
+        *plan = (struct adaptive_plan){.due_usec = due_usec,
+                                       .smart = smart,
+                                       .burst = burst,
+                                       .why = why,
+                                       .grows = plan->grows};
 }
 
 /*
@@ -69,7 +79,8 @@ static void take(struct adaptive_plan *plan, uint64_t due_usec, bool smart, bool
  * better spread: where it grows by r, a pass for each √(2Wr/μ) pages costs least.
  */
 static uint64_t due_with_growth(const struct adaptive_view *view, uint64_t since_usec, double pages,
-                                double rate, double cost)
+                                double rate, double cost, double most_sec,
+                                struct adaptive_plan *plan)
 {
         double worth_waiting_for;
 
@@ -78,50 +89,10 @@ static uint64_t due_with_growth(const struct adaptive_view *view, uint64_t since
         worth_waiting_for = sqrt(2 * cost * rate / view->page_price);
         if (pages >= worth_waiting_for)
                 return view->now_usec;
-        return later(since_usec, clamp((worth_waiting_for - pages) / rate, 0, PERIOD_SEC_MIN));
-}
-
-/* Pages that the last pass has hashed, and that the next one can merge. */
-static double plan_hashed(const struct adaptive_state *state, const struct adaptive_view *view,
-                          bool has_smart, struct adaptive_plan *plan)
-{
-        bool burst = state->pass_burst || view->scarcity >= BURST_SCARCITY ||
-                     state->candidates_new > BURST_SHARE * (double)view->known_pages;
-        double hashed = state->candidates_new * state->p_new;
-
-        if (state->chain_passes < CHANGED_PASSES || state->candidates_new > 0)
-                hashed += state->candidates_changed * state->p_changed;
-        for (int smart = 0; hashed > 0 && smart <= (has_smart ? 1 : 0); smart++) {
-                double cost = adaptive_pass_cost(state, view, smart);
-
-                if (hashed * view->page_value < cost)
-                        continue;
-                take(plan,
-                     due_with_growth(view, state->rest_usec, hashed,
-
-                                     state->anon_rate * state->mergeable_share * state->p_new,
-                                     cost),
-                     smart, burst, WHY_CANDIDATES);
-                break;
-        }
-        return hashed;
-}
-
-/* Pages that have come since: it takes a pass that hashes them and one that merges them. */
-static void plan_growth(const struct adaptive_state *state, const struct adaptive_view *view,
-                        bool has_smart, double hashed, struct adaptive_plan *plan)
-{
-        double grown = grown_pages(state, view);
-        double pages = grown * state->p_new + hashed;
-        double cost = adaptive_pass_cost(state, view, has_smart) +
-                      adaptive_pass_cost(state, view, false) + grown * PAGE_SEC;
-
-        if (!(grown > 0) || pages * view->page_value < cost)
-                return;
-        take(plan,
-             due_with_growth(view, state->grown_usec, pages,
-                             state->anon_rate * state->mergeable_share * state->p_new, cost),
-             has_smart, true, view->now_usec < state->watch_until_usec ? WHY_GUEST : WHY_GROWTH);
+        plan->grows = true;
+        if (since_usec == 0)
+                since_usec = view->now_usec;
+        return later(since_usec, clamp((worth_waiting_for - pages) / rate, 0, most_sec));
 }
 
 static double period_sec(const struct adaptive_view *view, const struct adaptive_kind *kind,
@@ -137,6 +108,81 @@ static double period_sec(const struct adaptive_view *view, const struct adaptive
                         period = best;
         }
         return clamp(period, PERIOD_SEC_MIN, most > PERIOD_SEC_MAX ? most : PERIOD_SEC_MAX);
+}
+
+/* When a pass is due that nothing else asks for, once this burst is over. */
+static double next_period_sec(const struct adaptive_state *state, const struct adaptive_view *view)
+{
+        double cost = adaptive_pass_cost(state, view, false);
+
+        return clamp(REST_SHARE * cost / adaptive_budget_rate(view), PERIOD_SEC_MIN, LIFE_SEC);
+}
+
+/*
+ * Pages that the last pass has hashed, and that the next one can merge. They are not lost if none
+ * is made for them: they merge in the one that is due by time.
+ */
+static double plan_hashed(const struct adaptive_state *state, const struct adaptive_view *view,
+                          struct adaptive_plan *plan)
+{
+        bool burst = state->pass_burst || view->scarcity >= BURST_SCARCITY ||
+                     state->candidates_new > BURST_SHARE * (double)view->known_pages;
+        double hashed = state->candidates_new * state->p_new;
+        bool smart = adaptive_smart_covers(state, view);
+        double cost = adaptive_pass_cost(state, view, smart);
+        double value = view->page_value * clamp(next_period_sec(state, view) / LIFE_SEC, 0, 1);
+
+        if (state->chain_passes < CHANGED_PASSES || state->candidates_new > 0)
+                hashed += state->candidates_changed * state->p_changed +
+                          state->candidates_broken * state->p_broken;
+        if (!smart && hashed * value < cost && view->sample->ksm.smart_scan >= 0) {
+                smart = true;
+                cost = adaptive_pass_cost(state, view, true);
+        }
+        if (hashed > 0 && hashed * value >= cost)
+                take(plan,
+                     due_with_growth(view, state->rest_usec, hashed,
+                                     state->anon_rate * state->mergeable_share * state->p_new, cost,
+                                     clamp(cost * HASHED_WAIT, 0, GROWTH_SEC_MAX), plan),
+                     smart, burst, WHY_CANDIDATES);
+        return hashed;
+}
+
+/* Pages that have come since: it takes a pass that hashes them and one that merges them. */
+static void plan_growth(const struct adaptive_state *state, const struct adaptive_view *view,
+                        bool has_smart, double hashed, struct adaptive_plan *plan)
+{
+        double grown = grown_pages(state, view);
+        double pages = grown * state->p_new + hashed;
+        double cost = adaptive_pass_cost(state, view, has_smart) +
+                      adaptive_pass_cost(state, view, false) +
+                      grown * (HASHED_PAGE_SEC + search_sec(state));
+
+        if (!(grown > 0) || pages * view->page_value < cost)
+                return;
+        take(plan,
+             due_with_growth(view, state->grown_usec, pages,
+                             state->anon_rate * state->mergeable_share * state->p_new, cost,
+                             GROWTH_SEC_MAX, plan),
+             has_smart, true, view->now_usec < state->watch_until_usec ? WHY_GUEST : WHY_GROWTH);
+}
+
+/* Merged pages that have been written to: likewise, if they are equal again. */
+static void plan_broken(const struct adaptive_state *state, const struct adaptive_view *view,
+                        bool has_smart, double hashed, struct adaptive_plan *plan)
+{
+        double pages = state->broken_pages * state->p_broken;
+        double least = (double)view->sample->memory.total_kb / 4 / 1000;
+        double elapsed = seconds_between(state->rest_usec, view->now_usec);
+        double cost = adaptive_pass_cost(state, view, has_smart);
+
+        if (state->broken_pages < least || (pages + hashed) * view->page_value < cost ||
+            elapsed < PERIOD_SEC_MIN || state->tokens_sec < 0)
+                return;
+        /* They go on breaking as fast: a pass for each √(2Wr/μ) pages. */
+        if (pages * view->page_price * elapsed < 2 * cost)
+                return;
+        take(plan, view->now_usec, has_smart, view->scarcity >= BURST_SCARCITY, WHY_BROKEN);
 }
 
 /*
@@ -164,9 +210,10 @@ static void plan_periods(const struct adaptive_state *state, const struct adapti
                 later(state->smart.ended_usec, period_sec(view, &state->smart, smart_cost));
         struct adaptive_plan period = {.due_usec = full_usec, .burst = burst, .why = why};
 
-        if (in_turns) {
+        period.smart = adaptive_smart_covers(state, view);
+        if (!period.smart && in_turns) {
                 period.smart = state->full.ended_usec == state->smart.ended_usec;
-        } else if (has_smart) {
+        } else if (!period.smart && has_smart) {
                 period.why = burst ? WHY_PRESSURE : WHY_TWINS;
                 /* Where both are due, the one that sees all does for both. */
                 if (full_usec > view->now_usec)
@@ -182,6 +229,7 @@ static void plan_periods(const struct adaptive_state *state, const struct adapti
         }
         if (period.due_usec < view->now_usec)
                 period.due_usec = view->now_usec;
+        period.grows = plan->grows;
         if (period.due_usec < plan->due_usec)
                 *plan = period;
 }
@@ -191,6 +239,7 @@ void adaptive_plan(const struct adaptive_state *state, const struct adaptive_vie
 {
         struct adaptive_plan plan = {.due_usec = UINT64_MAX};
         bool has_smart = view->sample->ksm.smart_scan >= 0;
+        double hashed;
 
         if (state->rest_usec == 0) {
                 take(&plan, view->now_usec, has_smart, true, WHY_SHORT);
@@ -198,8 +247,10 @@ void adaptive_plan(const struct adaptive_state *state, const struct adaptive_vie
                 if ((view->sample->events & EVENT_ASKED) && !state->in_pass &&
                     seconds_between(state->rest_usec, view->now_usec) >= ASKED_AGAIN_SEC)
                         take(&plan, view->now_usec, false, true, WHY_ASKED);
-                plan_growth(state, view, has_smart, plan_hashed(state, view, has_smart, &plan),
-                            &plan);
+                hashed = plan_hashed(state, view, &plan);
+                plan_growth(state, view, has_smart, hashed, &plan);
+                if (!state->in_pass)
+                        plan_broken(state, view, has_smart, hashed, &plan);
                 /* Between two passes in a row only what they found counts. */
                 if (!state->in_pass)
                         plan_periods(state, view, has_smart, &plan);
@@ -218,11 +269,13 @@ void adaptive_plan(const struct adaptive_state *state, const struct adaptive_vie
 bool adaptive_goes_on(const struct adaptive_state *state, const struct adaptive_view *view)
 {
         double progress = adaptive_progress(state, view);
-        double candidates = state->candidates_new + state->candidates_changed, tried, share;
+        double candidates =
+                state->candidates_new + state->candidates_changed + state->candidates_broken;
+        double tried, share;
         double least = JUDGE_SHARE * (double)view->known_pages;
 
-        if (state->pass_smart || state->pass_why != WHY_CANDIDATES || progress < JUDGE_PROGRESS ||
-            candidates < JUDGE_PAGES || candidates < least)
+        if ((state->pass_smart && !state->pass_covers) || state->pass_why != WHY_CANDIDATES ||
+            progress < JUDGE_PROGRESS || candidates < JUDGE_PAGES || candidates < least)
                 return true;
         tried = candidates * progress * progress;
         share = (PRIOR_PAGES * state->p_new + (double)view->saved_pages -

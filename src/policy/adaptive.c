@@ -6,10 +6,12 @@
 #define STALLED_SEC    20.0
 #define HOLD_USEC      UINT64_C(60000000)
 #define WATCH_USEC     UINT64_C(120000000) /* a guest's start */
+#define GROWS_USEC     UINT64_C(1000000)   /* while memory grows it is looked at so often */
 #define WATCH_SEC_MIN  1.0
 #define WATCH_SEC_MAX  15.0
 #define TOKENS_SEC_MAX 60.0 /* of saved budget, or what a pass costs */
 #define CALL_USEC_MIN  UINT64_C(20000)
+#define LOOK_SEC       2.0 /* no older are the guests' figures in a pass */
 
 static int64_t pages_passed(const struct ksm_sample *ksm)
 {
@@ -25,9 +27,7 @@ static void begin(struct adaptive_state *state, const struct sample *sample, uin
         state->last_usec = now_usec;
         state->last_anon_pages = state->rest_anon_pages = SAMPLE_ABSENT;
         state->boundary_pages = SAMPLE_ABSENT;
-        state->p_new = 0.3;
-        state->p_changed = 0.2;
-        state->mergeable_share = 1;
+        adaptive_forget(state, 1);
 }
 
 /* All has been unmerged by somebody else: nothing that was learnt about passes holds. */
@@ -39,8 +39,12 @@ static void begin_again(struct adaptive_state *state, uint64_t now_usec)
         state->chain_passes = 0;
         state->chain_full = false;
         state->chain_yield = state->chain_new_pages = state->chain_cpu_sec = 0;
-        state->candidates_new = state->candidates_changed = 0;
+        state->candidates_new = state->candidates_changed = state->candidates_broken = 0;
         state->boundary_pages = SAMPLE_ABSENT;
+        state->broken_known = false;
+        state->broken_pages = 0;
+        for (unsigned v = 0; v < ADAPTIVE_VISITS; v++)
+                state->visits[v] = 0;
 }
 
 static void start_pass(struct adaptive_state *state, const struct adaptive_view *view,
@@ -49,21 +53,26 @@ static void start_pass(struct adaptive_state *state, const struct adaptive_view 
         const struct ksm_sample *ksm = &view->sample->ksm;
         int64_t passed = pages_passed(ksm);
 
-        if (view->known_pages == 0)
+        if (view->known_pages == 0) {
                 state->boundary_pages = passed;
+                state->boundary_slack = 0;
+        }
         state->in_pass = true;
         if (state->chain_passes == 0)
                 state->chain_period = plan->why == WHY_PERIOD || plan->why == WHY_TWINS ||
-                                      plan->why == WHY_PRESSURE;
+                                      plan->why == WHY_PRESSURE || plan->why == WHY_BROKEN;
         state->pass_seen = false;
         state->pass_burst = plan->burst;
         state->pass_smart = plan->smart;
+        state->pass_covers = plan->smart && adaptive_smart_covers(state, view);
         state->pass_why = plan->why;
         state->pass_usec = state->progress_usec = view->now_usec;
         state->pass = *ksm;
         state->pass_known_pages = view->known_pages;
         state->pass_saved_pages = view->saved_pages;
         state->pass_anon_pages = view->anon_pages;
+        state->pass_beside_known = state->beside_known;
+        state->pass_beside_pages = state->beside_pages;
         state->grown_usec = 0;
         state->pass_cpu_sec = 0;
         /* Other pages are dear in this pass than in the last one. */
@@ -141,6 +150,8 @@ static void rest(struct adaptive_state *state, const struct adaptive_view *view,
                 if (look_usec < next_usec)
                         next_usec = look_usec;
         }
+        if (plan.grows && next_usec > view->now_usec + GROWS_USEC)
+                next_usec = view->now_usec + GROWS_USEC;
         decision->verdict = VERDICT_STOP;
         decision->phase = PHASE_REST;
         decision->why = plan.waits_for_budget    ? WHY_BUDGET
@@ -159,15 +170,25 @@ static void find_boundary(struct adaptive_state *state, const struct adaptive_vi
 {
         const struct ksm_sample *ksm = &view->sample->ksm;
         int64_t before = pages_passed(&state->last), now = pages_passed(ksm), boundary = now;
+        double met = difference(view->known_pages, state->pass_known_pages), span;
 
+        span = clamp(difference(now, before), 0, 1e15);
         if (before >= 0 && now >= before && ksm->full_scans == state->last.full_scans + 1)
                 boundary = state->boundary_pages >= 0
                                    ? saturating_add(state->boundary_pages, view->known_pages)
                                    : now - (now - before) / 2;
+        /* The batch has ended where the pass did, and none has followed. */
+        if (state->landing) {
+                boundary = now;
+                span = 0;
+        }
         if (boundary > now)
                 boundary = now;
         if (boundary < before)
                 boundary = before;
+        if (state->boundary_pages < 0 || met < 0)
+                met = span;
+        state->boundary_slack = clamp(state->boundary_slack + met, 0, span);
         state->boundary_pages = boundary;
 }
 
@@ -188,12 +209,18 @@ static void update(struct adaptive_state *state, const struct adaptive_view *vie
                 state->watch_until_usec = view->now_usec + WATCH_USEC;
                 state->watch_sec = WATCH_SEC_MIN;
         }
+        if (view->fresh)
+                state->full_usec = view->now_usec;
         if (view->has_guests != state->had_guests) {
                 /* Another measure: all of the first guests' memory is new. */
-                state->last_anon_pages = state->pass_anon_pages = view->anon_pages;
+                state->pass_anon_pages = view->anon_pages;
                 state->rest_anon_pages = view->has_guests ? 0 : view->anon_pages;
+                /* Those that were there before the daemon have not grown at once. */
+                state->last_anon_pages =
+                        view->elapsed_sec > 0 ? state->rest_anon_pages : view->anon_pages;
                 state->had_guests = view->has_guests;
         }
+        adaptive_learn_size(state, view);
         is_short = adaptive_short(view, state);
         if (is_short && !state->short_of_memory)
                 state->short_usec = view->now_usec;
@@ -205,6 +232,7 @@ static void update(struct adaptive_state *state, const struct adaptive_view *vie
 static void decide(struct adaptive_state *state, const struct adaptive_view *view,
                    struct decision *decision)
 {
+        state->landing = false;
         if (!state->short_of_memory) {
                 if (state->in_pass) {
                         adaptive_learn_pass(state, view, false);
@@ -230,6 +258,10 @@ static void decide(struct adaptive_state *state, const struct adaptive_view *vie
                         progress < 0 ? SAMPLE_ABSENT : (int64_t)(progress * 100);
                 decision->light_next = true;
                 adaptive_pace(state, view, decision);
+                /* How much has come by the end of the pass is to be known. */
+                if (seconds_between(state->full_usec, decision->next_usec) >
+                    (state->landing ? LOOK_SEC / 8 : LOOK_SEC))
+                        decision->light_next = false;
         }
 }
 
@@ -266,8 +298,8 @@ void adaptive_decide(const struct adaptive_params *params, const struct classic_
                 if (decision.next_usec > now_usec + ADAPTIVE_CALL_MAX_USEC)
                         decision.next_usec = now_usec + ADAPTIVE_CALL_MAX_USEC;
                 state->last = sample->ksm;
-                state->last_anon_pages = view.anon_pages;
                 state->last_usec = now_usec;
+                state->light = decision.light_next;
         }
         decision.last_pass = state->last_pass;
         *ret_decision = decision;

@@ -85,6 +85,8 @@ static const char *name_why(enum decision_why why)
                 return "it is time to look for what has changed";
         case WHY_TWINS:
                 return "it is time to look for what smart_scan misses";
+        case WHY_BROKEN:
+                return "merged pages were written to, and some may be equal again";
         case WHY_ASKED:
                 return "a pass was asked for";
         case WHY_NOTHING:

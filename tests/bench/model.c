@@ -8,26 +8,21 @@
  * The columns: seconds until 50 and 90 % of what is reachable is saved, and ksmd's CPU time then;
  * at the end its CPU time, what was saved over the time, what is saved, and how often the daemon
  * was woken; then the same for the rest that follows, in which nothing happens. The last one is the
- * highest share of a CPU that ksmd used in any 5 seconds.
+ * highest share of a CPU that ksmd used in any 5 seconds. Then the schedules of `./dev bench
+ * policy`, with the seconds from the event until 90 % is saved again, and the share of late twins
+ * that are merged at the end.
  */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/unit/model-host.h"
+#include "tests/unit/model-fleet.h"
 
 #define GIB   1073741824.0
 #define STEPS 24000
 
-struct contestant {
-        const char *name;
-        enum model_driver driver;
-        int64_t pages, msec;
-        int64_t cpu_max;
-};
-
-static const struct contestant contestants[] = {
+static const struct model_contestant contestants[] = {
         {"adaptive", DRIVER_ADAPTIVE, 0, 0, 100},
         {"adaptive, KSM_CPU_MAX=25", DRIVER_ADAPTIVE, 0, 0, 25},
         {"original, forced on", DRIVER_FORCED, 0, 0, 0},
@@ -93,7 +88,7 @@ static const struct scenario scenarios[] = {
          .rewrites_common = 0.5},
 };
 
-static void set_up(struct model_host *host, const struct contestant *this,
+static void set_up(struct model_host *host, const struct model_contestant *this,
                    const struct scenario *scenario)
 {
         model_host_init(host, 1, scenario->unit_pages, scenario->total_kb, scenario->guest_units);
@@ -109,7 +104,7 @@ static void set_up(struct model_host *host, const struct contestant *this,
                 (void)model_host_start_guest(host);
 }
 
-static void run(const struct contestant *this, const struct scenario *scenario, bool verbose)
+static void run(const struct model_contestant *this, const struct scenario *scenario, bool verbose)
 {
         struct model_host *host = calloc(1, sizeof(*host));
         double to_50 = -1, to_90 = -1, cpu_90 = 0, cpu, gib_sec, reachable;
@@ -150,6 +145,23 @@ static void run(const struct contestant *this, const struct scenario *scenario, 
         free(host);
 }
 
+static void run_form(const struct model_form *form, bool verbose)
+{
+        struct model_outcome o;
+
+        printf("%s\n%-26s %8s %8s %8s %8s %8s %9s %7s %7s %6s %8s %6s\n", form->name, "", "50 % s",
+               "90 % s", "CPU s", "again s", "CPU s", "GiB x s", "saved %", "late %", "calls",
+               "rest CPU", "5 s %");
+        for (size_t c = 0; c < sizeof(contestants) / sizeof(contestants[0]); c++) {
+                model_fleet_run(form, &contestants[c], verbose, &o);
+                printf("%-26s %8.1f %8.1f %8.1f %8.1f %8.1f %9.0f %7.1f %7.0f %6.0f %8.1f %6.0f\n",
+                       contestants[c].name, o.to_50_sec, o.to_90_sec, o.cpu_90_sec, o.again_90_sec,
+                       o.cpu_sec, o.gib_sec, 100 * o.saved_share, 100 * o.late_share, o.calls,
+                       o.rest_cpu_sec, 100 * o.most_share);
+        }
+        putchar('\n');
+}
+
 int main(int argc, char **argv)
 {
         size_t n = sizeof(scenarios) / sizeof(scenarios[0]);
@@ -163,5 +175,7 @@ int main(int argc, char **argv)
                         run(&contestants[c], &scenarios[s], verbose);
                 putchar('\n');
         }
+        run_form(&model_standard_form, verbose);
+        run_form(&model_long_form, verbose);
         return 0;
 }

@@ -178,6 +178,10 @@ static void live(struct model_host *host, double seconds)
         const struct model_rates *rates = &host->rates;
         unsigned n;
 
+        if (host->live) {
+                host->live(host, host->live_context);
+                return;
+        }
         for (uint32_t i = 0; i < MODEL_PROCESSES_MAX; i++)
                 if (host->guests[i].alive &&
                     host->guests[i].touched < host->ksm.processes[i].n_units)
@@ -256,15 +260,15 @@ static void tell(struct model_host *host)
             decision->last_pass.ended_usec != decision->decided_usec)
                 return;
         printf("# %9.2f %-5s why %2d smart %2d due %9.1f cpu %8.2f saved %9.0f, last pass %9" PRId64
-               " for %.2f s, candidates %.0f + %.0f, shares %.3f %.3f, tokens %.2f, price %" PRId64
-               "\n",
+               " for %.2f s, cursor %u:%u, candidates %.0f + %.0f, shares %.3f %.3f, tokens %.2f, "
+               "price %" PRId64 "\n",
                host->now_sec, decision_phase_name(decision->phase), (int)decision->why,
                (int)decision->smart_scan,
                decision->pass_due_usec ? (double)decision->pass_due_usec / 1e6 + started_sec : 0,
                host->ksm.cpu_sec, model_ksm_saved(&host->ksm), decision->last_pass.yield_pages,
-               (double)decision->last_pass.cpu_nsec / 1e9, state->candidates_new,
-               state->candidates_changed, state->p_new, state->p_changed, state->tokens_sec,
-               decision->price_micro);
+               (double)decision->last_pass.cpu_nsec / 1e9, host->ksm.cursor, host->ksm.cursor_unit,
+               state->candidates_new, state->candidates_changed, state->p_new, state->p_changed,
+               state->tokens_sec, decision->price_micro);
 }
 
 static void call_adaptive(struct model_host *host)
@@ -383,7 +387,8 @@ void model_host_run(struct model_host *host, double until_sec, double tick_sec)
                 double call;
 
                 /* An event wakes the daemon a moment later. */
-                if (host->events && host->next_call_sec > host->now_sec + 0.2)
+                if (host->driver == DRIVER_ADAPTIVE && host->events &&
+                    host->next_call_sec > host->now_sec + 0.2)
                         host->next_call_sec = host->now_sec + 0.2;
                 call = host->next_call_sec;
                 if (call < next)

@@ -62,6 +62,9 @@ struct model_host {
         bool was_off;
         double price_most; /* µs of CPU for a GiB and a second */
         double window_start_sec, window_cpu_sec, window_most; /* 5 seconds */
+        /* Called at each tick, in place of rates; NULL: by rates. */
+        void (*live)(struct model_host *host, void *context);
+        void *live_context;
         bool verbose; /* tells on standard output what the policy does */
         void (*check)(const struct model_host *host, const struct sample *sample);
 };

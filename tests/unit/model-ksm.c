@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "model-ksm.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Measured on Linux 6.18, in a virtual machine. */
-#define COST_KNOWN  0.5e-6 /* merged, or skipped */
-#define COST_HASH   1.3e-6
-#define COST_SEARCH 11e-6
-#define COST_MERGE  13e-6
-#define HEAD        MODEL_PROCESSES_MAX
+#define COST_KNOWN        0.2e-6 /* merged, or skipped */
+#define COST_KNOWN_COLD   0.5e-6 /* where ksmd sleeps between batches, and others have the caches */
+#define COST_COLD         1.25   /* what others cost more then */
+#define COST_HASH         1.1e-6
+#define COST_MERGE        6.5e-6
+#define COST_SEARCH       3.8e-6 /* among 32 768 unshared pages, and so much more for each doubling */
+#define COST_SEARCH_DEPTH 1.0e-6
+#define HEAD              MODEL_PROCESSES_MAX
 
 static void *must(void *memory)
 {
@@ -96,6 +100,8 @@ uint32_t model_ksm_add(struct model_ksm *ksm, uint32_t n_units)
 
 static void take_out(struct model_ksm *ksm, struct model_unit *unit)
 {
+        ksm->stale -= unit->stale;
+        unit->stale = false;
         if (unit->place == MODEL_STABLE) {
                 /* The first of a group counts as shared; of zero pages each is a copy. */
                 if (unit->content == MODEL_ZERO || ksm->merged[unit->content] > 1)
@@ -138,10 +144,13 @@ void model_ksm_touch(struct model_ksm *ksm, struct model_unit *unit, uint32_t co
 
 void model_ksm_write(struct model_ksm *ksm, struct model_unit *unit, uint32_t content)
 {
-        if (unit->place == MODEL_STABLE)
+        if (unit->place == MODEL_STABLE) {
                 take_out(ksm, unit);
+                unit->stale = true;
+                ksm->stale++;
+        }
         /* A page of the unstable tree stays in it, as what it was: ksmd finds that out. */
-        else if (unit->place == MODEL_UNSTABLE && ksm->unstable[unit->content] == unit)
+        if (unit->place == MODEL_UNSTABLE && ksm->unstable[unit->content] == unit)
                 ksm->unstable[unit->content] = NULL;
         unit->content = content;
 }
@@ -187,7 +196,7 @@ static double look_at(struct model_ksm *ksm, struct model_unit *unit)
         struct model_unit *twin;
 
         if (unit->place == MODEL_STABLE)
-                return COST_KNOWN;
+                return ksm->known_sec;
         take_out(ksm, unit);
         if (unit->hashed != unit->content + 1 || unit->busy) {
                 unit->hashed = unit->content + 1;
@@ -208,7 +217,7 @@ static double look_at(struct model_ksm *ksm, struct model_unit *unit)
         unit->seqnr = ksm->seqnr;
         ksm->unstable[unit->content] = unit;
         ksm->unshared++;
-        return COST_SEARCH;
+        return ksm->search_sec;
 }
 
 /* As measured at 250 Hz. */
@@ -231,6 +240,14 @@ static struct model_unit *next_unit(struct model_ksm *ksm)
         return &ksm->processes[ksm->cursor].units[ksm->cursor_unit++];
 }
 
+/* By how many the tree held at the end of the last pass, or holds already. */
+static double search_cost(const struct model_ksm *ksm)
+{
+        double pages = (double)ksm->unshared * ksm->unit_pages;
+
+        return COST_SEARCH + COST_SEARCH_DEPTH * (pages > 4096 ? log2(pages / 32768) : -3);
+}
+
 void model_ksm_go(struct model_ksm *ksm, double seconds)
 {
         double left = seconds - ksm->debt_sec;
@@ -241,6 +258,7 @@ void model_ksm_go(struct model_ksm *ksm, double seconds)
                 ksm->debt_sec = 0;
                 return;
         }
+        ksm->known_sec = pause > 0 ? COST_KNOWN_COLD : COST_KNOWN;
         while (left > 0) {
                 struct model_unit *unit;
                 double cpu, span;
@@ -262,11 +280,15 @@ void model_ksm_go(struct model_ksm *ksm, double seconds)
                 unit->known = true;
                 if (skip(ksm, unit)) {
                         ksm->pages_skipped += ksm->unit_pages;
-                        cpu = COST_KNOWN * ksm->unit_pages * ksm->speed;
+                        cpu = ksm->known_sec * ksm->unit_pages * ksm->speed;
                         span = cpu;
                 } else {
                         ksm->pages_scanned += ksm->unit_pages;
-                        cpu = look_at(ksm, unit) * ksm->unit_pages * ksm->speed;
+                        ksm->search_sec = search_cost(ksm);
+                        cpu = look_at(ksm, unit);
+                        if (pause > 0 && cpu > COST_KNOWN_COLD)
+                                cpu *= COST_COLD;
+                        cpu *= ksm->unit_pages * ksm->speed;
                         span = cpu + per_page * ksm->unit_pages;
                 }
                 ksm->cpu_sec += cpu;
@@ -286,10 +308,10 @@ void model_ksm_sample(const struct model_ksm *ksm, struct ksm_sample *ret_sample
                 .smart_scan = ksm->smart_scan,
                 .full_scans = ksm->full_scans,
                 .pages_shared = (int64_t)((double)ksm->shared * unit),
-                .pages_sharing = (int64_t)((double)ksm->sharing * unit),
+                .pages_sharing = (int64_t)((double)(ksm->sharing + ksm->stale) * unit),
                 .pages_unshared = (int64_t)((double)ksm->unshared * unit),
                 .pages_volatile = (int64_t)((double)(ksm->known - ksm->shared - ksm->sharing -
-                                                     ksm->unshared) *
+                                                     ksm->stale - ksm->unshared) *
                                             unit),
                 .ksm_zero_pages = 0,
                 .page_bytes = 4096,

@@ -29,6 +29,7 @@ struct model_unit {
         bool present; /* the guest has touched it */
         bool known;   /* KSM has met it */
         bool busy;    /* its content changes all the time */
+        bool stale;   /* was merged, has been written to since, and ksmd has not met it yet */
 };
 
 struct model_process {
@@ -53,10 +54,13 @@ struct model_ksm {
         int64_t run, pages_to_scan, sleep_millisecs, smart_scan;
         /* Counters, in units; pages_* in pages. */
         int64_t full_scans, shared, sharing, unshared, known, present;
+        int64_t stale; /* units that the kernel still counts as merged: ksmd finds that out */
         double pages_scanned, pages_skipped;
         double cpu_sec;
-        double speed;    /* costs of pages are multiplied by it */
-        double debt_sec; /* the unit in work reaches so far into the time to come */
+        double known_sec;  /* to pass over a page, as ksmd works now */
+        double search_sec; /* to search for a page in the trees as they are */
+        double speed;      /* costs of pages are multiplied by it */
+        double debt_sec;   /* the unit in work reaches so far into the time to come */
 };
 
 void model_ksm_init(struct model_ksm *ksm, double unit_pages);

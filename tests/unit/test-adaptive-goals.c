@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "model-host.h"
+#include "model-fleet.h"
 
 #define ELEMENTS(array) (sizeof(array) / sizeof((array)[0]))
 #define TOTAL_KB        (INT64_C(25) << 20)
@@ -25,13 +25,18 @@ struct outcome {
         double to_90_sec, cpu_sec, rest_cpu_sec, gib_sec, saved_share;
 };
 
-static void set_up(struct model_host *host, enum model_driver driver)
+static void set_up_size(struct model_host *host, enum model_driver driver, double unit_pages)
 {
-        model_host_init(host, 1, 64, TOTAL_KB, 1024);
+        model_host_init(host, 1, unit_pages, TOTAL_KB, 1024);
         host->driver = driver;
         host->settings.classic.thres_coef = 99;
         for (unsigned i = 0; i < 8; i++)
                 (void)model_host_start_guest(host);
+}
+
+static void set_up(struct model_host *host, enum model_driver driver)
+{
+        set_up_size(host, driver, 64);
 }
 
 static struct outcome run(struct model_host *host)
@@ -58,12 +63,13 @@ static struct outcome run(struct model_host *host)
         return outcome;
 }
 
-static struct outcome outcome_of(enum model_driver driver, int64_t pages, int64_t msec)
+static struct outcome outcome_of(double unit_pages, enum model_driver driver, int64_t pages,
+                                 int64_t msec)
 {
         struct model_host host;
         struct outcome outcome;
 
-        set_up(&host, driver);
+        set_up_size(&host, driver, unit_pages);
         host.fixed_pages = pages;
         host.fixed_msec = msec;
         outcome = run(&host);
@@ -71,21 +77,21 @@ static struct outcome outcome_of(enum model_driver driver, int64_t pages, int64_
         return outcome;
 }
 
-static void test_beside_others(void **state)
+static void check_beside_others(double unit_pages)
 {
-        struct outcome ours = outcome_of(DRIVER_ADAPTIVE, 0, 0);
-        struct outcome original = outcome_of(DRIVER_FORCED, 0, 0);
-        struct outcome slow = outcome_of(DRIVER_FIXED, 100, 20);
-        struct outcome middle = outcome_of(DRIVER_FIXED, 1250, 10);
-        struct outcome fast = outcome_of(DRIVER_FIXED, 9000, 20);
-        struct outcome advisor = outcome_of(DRIVER_ADVISOR, 0, 0);
+        struct outcome ours = outcome_of(unit_pages, DRIVER_ADAPTIVE, 0, 0);
+        struct outcome original = outcome_of(unit_pages, DRIVER_FORCED, 0, 0);
+        struct outcome slow = outcome_of(unit_pages, DRIVER_FIXED, 100, 20);
+        struct outcome middle = outcome_of(unit_pages, DRIVER_FIXED, 1250, 10);
+        struct outcome fast = outcome_of(unit_pages, DRIVER_FIXED, 9000, 20);
+        struct outcome advisor = outcome_of(unit_pages, DRIVER_ADVISOR, 0, 0);
         const struct outcome *others[] = {&original, &slow, &middle, &fast, &advisor};
 
         assert_true(ours.to_90_sec <= 0.25 * original.to_90_sec);
         assert_true(ours.to_90_sec <= fast.to_90_sec);
         assert_true(ours.cpu_sec <= 0.4 * original.cpu_sec);
-        assert_true(ours.rest_cpu_sec <= 0.05 * original.rest_cpu_sec);
-        assert_true(ours.rest_cpu_sec <= 0.05 * middle.rest_cpu_sec);
+        assert_true(ours.rest_cpu_sec <= 0.03 * original.rest_cpu_sec);
+        assert_true(ours.rest_cpu_sec <= 0.03 * middle.rest_cpu_sec);
         assert_true(ours.gib_sec / ours.cpu_sec >= 3 * original.gib_sec / original.cpu_sec);
         for (size_t i = 0; i < ELEMENTS(others); i++) {
                 assert_true(ours.saved_share >= others[i]->saved_share);
@@ -93,6 +99,53 @@ static void test_beside_others(void **state)
                                     others[i]->gib_sec / others[i]->cpu_sec ||
                             others[i]->gib_sec < ours.gib_sec);
         }
+}
+
+static void test_beside_others(void **state)
+{
+        check_beside_others(64);
+        check_beside_others(256);
+}
+
+/* The benchmark's schedule. Two passes over all old pages at the event cost what they cost. */
+static void check_form(const struct model_form *form, double most_cpu, double least_per_cpu)
+{
+        const struct model_contestant us = {.driver = DRIVER_ADAPTIVE, .cpu_max = 100};
+        const struct model_contestant peers[] = {
+                {.driver = DRIVER_FORCED},
+                {.driver = DRIVER_FIXED, .pages = 1250, .msec = 10},
+                {.driver = DRIVER_FIXED, .pages = 9000, .msec = 20},
+        };
+        struct model_outcome ours, theirs[ELEMENTS(peers)];
+
+        model_fleet_run(form, &us, false, &ours);
+        for (size_t i = 0; i < ELEMENTS(peers); i++) {
+                model_fleet_run(form, &peers[i], false, &theirs[i]);
+                assert_true(ours.saved_share >= 0.99 * theirs[i].saved_share);
+        }
+        assert_true(ours.to_90_sec > 0 && ours.to_90_sec <= 0.25 * theirs[0].to_90_sec);
+        assert_true(ours.to_90_sec <= theirs[2].to_90_sec);
+        assert_true(ours.cpu_sec <= most_cpu * theirs[0].cpu_sec);
+        assert_true(ours.gib_sec / ours.cpu_sec >=
+                    least_per_cpu * theirs[0].gib_sec / theirs[0].cpu_sec);
+        assert_true(ours.rest_cpu_sec <= 0.04 * theirs[0].rest_cpu_sec);
+        assert_true(ours.rest_cpu_sec <= 0.04 * theirs[1].rest_cpu_sec);
+        assert_true(ours.late_share > 0.9);
+}
+
+static void test_schedule(void **state)
+{
+        struct model_form form = model_long_form;
+
+        check_form(&form, 0.46, 2.7);
+        form.guests = 6;
+        check_form(&form, 0.4, 3);
+        form = model_long_form;
+        form.unit_pages = 64;
+        form.stagger_sec = 1;
+        form.boot_sec = 3;
+        form.qemu_stagger_sec = 2;
+        check_form(&form, 0.35, 3.5);
 }
 
 /*
@@ -193,7 +246,10 @@ static void test_monotone(void **state)
         }
 }
 
-/* Over a burst, and in each five seconds of it. */
+/*
+ * Over a burst, and in each five seconds of it. It is less where a batch for cheap pages would be
+ * too long for dear ones.
+ */
 static void test_cpu_share(void **state)
 {
         const int64_t shares[] = {3, 5, 10, 20, 25, 40, 60, 80, 100};
@@ -207,8 +263,8 @@ static void test_cpu_share(void **state)
                 host.settings.adaptive.cpu_max = shares[i];
                 model_host_run(&host, 20 / share > 20 ? 20 : 20 / share, 1);
                 measured = host.cpu_in_pass_sec / host.wall_in_pass_sec;
-                if (measured < 0.8 * share || measured > 1.2 * share ||
-                    host.window_most > 1.2 * share + 0.01)
+                if (measured < 0.6 * share || measured > 1.2 * share ||
+                    host.window_most > 1.2 * share + 0.015)
                         fail_msg("of %g of a CPU it was %g, and %g at the most", share, measured,
                                  host.window_most);
                 model_host_release(&host);
@@ -218,9 +274,10 @@ static void test_cpu_share(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_beside_others), cmocka_unit_test(test_late_twins),
-                cmocka_unit_test(test_plenty),        cmocka_unit_test(test_nothing_to_merge),
-                cmocka_unit_test(test_monotone),      cmocka_unit_test(test_cpu_share),
+                cmocka_unit_test(test_beside_others),    cmocka_unit_test(test_schedule),
+                cmocka_unit_test(test_late_twins),       cmocka_unit_test(test_plenty),
+                cmocka_unit_test(test_nothing_to_merge), cmocka_unit_test(test_monotone),
+                cmocka_unit_test(test_cpu_share),
         };
 
         return cmocka_run_group_tests_name("adaptive-goals", tests, NULL, NULL);

@@ -180,12 +180,12 @@ static void test_two_passes(void **state)
         decision = decide(&policy_state, &sample, 2 * SECOND);
         assert_int_equal(decision.phase, PHASE_BURST);
         assert_int_equal(decision.why, WHY_CANDIDATES);
-        assert_int_equal(decision.smart_scan, 0);
+        /* Of pages that are as young none is skipped. */
+        assert_int_equal(decision.smart_scan, 1);
         assert_true(decision.last_pass.known);
         assert_true(decision.last_pass.smart);
         assert_int_equal(decision.last_pass.cpu_nsec, 350000000);
 
-        sample.ksm.smart_scan = 0;
         sample.ksm.full_scans = 2;
         sample.ksm.pages_scanned += 262144;
         sample.ksm.pages_volatile = 10000; /* these change all the time */
@@ -198,7 +198,7 @@ static void test_two_passes(void **state)
         assert_int_equal(decision.verdict, VERDICT_STOP);
         assert_int_equal(decision.why, WHY_NOTHING);
         assert_int_equal(decision.last_pass.yield_pages, 120000);
-        assert_false(decision.last_pass.smart);
+        assert_true(decision.last_pass.smart);
         assert_true(decision.pass_due_usec > 60 * SECOND);
         assert_false(decision.light_next);
 }
