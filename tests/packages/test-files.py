@@ -16,18 +16,19 @@ import sys
 from common import Tap, read
 from dashboard import problems
 
-# Data: recordings and states of made-up hosts have a version of their own.
-PASSED_OVER = re.compile(r'(\.git|build.*|__pycache__|tests|LICENSE)$')
+# In the tests, recordings and states of made-up hosts have versions. debian/ is made by packaging/package.
+PASSED_OVER = re.compile(r'(\.git|build.*|debian|tests|LICENSE)$')
 
 
 def texts(source):
-    """{path: text} of what is released, without the tests."""
+    """{path: text} of what is released, without the tests, and without what builds left there."""
     found = {}
     for folder, folders, names in os.walk(source):
-        folders[:] = [name for name in folders if not PASSED_OVER.match(name)]
-        for name in names:
-            path = pathlib.Path(folder, name)
-            if not PASSED_OVER.match(name) and path.is_file():
+        folders[:] = [name for name in folders if not pathlib.Path(folder, name, 'build.ninja').exists()]
+        if folder == str(source):
+            folders[:], names = ([name for name in these if not PASSED_OVER.match(name)] for these in (folders, names))
+        for path in (pathlib.Path(folder, name) for name in names):
+            if path.is_file():
                 found[str(path.relative_to(source))] = read(path)
     return found
 
