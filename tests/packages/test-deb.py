@@ -75,7 +75,7 @@ class Box:
         """Of ours, also where others keep things: files by their names, and lines of ucf's and dpkg's."""
         return self.box.run('sh', '-c', 'find /etc /lib /usr /var /run -xdev -iname "*ksm*" -not -path '
                             '"/run/host/*"; find /run -iname "*ksm*"; '
-                            'grep -rs ksm /var/lib/ucf /var/lib/dpkg/status').stdout.split()
+                            'grep -s ksm /var/lib/ucf/hashfile /var/lib/ucf/registry /var/lib/dpkg/status').stdout.split()
 
 
 def change_each_key(path, values):
