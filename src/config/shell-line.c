@@ -25,7 +25,9 @@ static bool is_key(char c)
 
 static bool is_control(char c)
 {
-        return (c >= 0 && c < ' ' && c != '\t') || c == 0x7f;
+        unsigned char byte = (unsigned char)c;
+
+        return (byte < ' ' && byte != '\t') || byte == 0x7f;
 }
 
 __attribute__((format(printf, 2, 3))) static int refuse(struct reader_error *ret_error,

@@ -116,9 +116,26 @@ int64_t fact_free_kb(const struct doctor_facts *facts)
 
 int64_t fact_scale(int64_t a, int64_t b, int64_t c)
 {
-        __int128 scaled = c == 0 ? 0 : (__int128)a * b / c;
+        int64_t quotient = 0;
+        uint64_t rest = 0;
 
-        return scaled > INT64_MAX ? INT64_MAX : (int64_t)scaled;
+        if (c == 0)
+                return 0;
+        /* Long division by c of a × b, bit by bit: 32-bit machines have no numbers of 128 bits. */
+        for (int bit = 62; bit >= 0; bit--) {
+                const int64_t times[] = {quotient, a >> bit & 1 ? b / c : 0};
+                const uint64_t rests[] = {rest, a >> bit & 1 ? (uint64_t)(b % c) : 0};
+
+                for (int i = 0; i < 2; i++) {
+                        quotient = saturating_add(quotient, times[i]);
+                        rest += rests[i];
+                        if (rest < (uint64_t)c)
+                                continue;
+                        rest -= (uint64_t)c;
+                        quotient = saturating_add(quotient, 1);
+                }
+        }
+        return quotient;
 }
 
 bool fact_is_classic(const struct doctor_facts *facts)

@@ -79,7 +79,7 @@ static void read_meminfo(const struct sysroot *root, struct doctor_memory *memor
 static int add_hugepages(const struct sysroot *root, const char *name, struct doctor_memory *memory)
 {
         static const char prefix[] = "hugepages-";
-        int64_t size_kb, reserved, unused = 0, promised = 0;
+        int64_t size_kb, reserved = 0, unused = 0, promised = 0;
         char path[PATH_SIZE];
         const char *rest;
         int r;

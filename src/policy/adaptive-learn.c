@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <math.h>
+
 #include "adaptive-parts.h"
 
 #define HASHED_PAGE_SEC  1.2e-6
@@ -288,7 +290,7 @@ void adaptive_learn_pass(struct adaptive_state *state, const struct adaptive_vie
                 .smart = state->pass_smart,
                 .page_bytes = view->sample->ksm.page_bytes,
                 .yield_pages = saturating_add(view->saved_pages, -state->pass_saved_pages),
-                .cpu_nsec = (int64_t)(clamp(state->pass_cpu_sec, 0, 1e9) * 1e9),
+                .cpu_nsec = llround(clamp(state->pass_cpu_sec, 0, 1e9) * 1e9),
                 .ended_usec = view->now_usec,
         };
 }

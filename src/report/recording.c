@@ -71,9 +71,11 @@ const struct recording_column recording_columns[RECORDING_N_COLUMNS] = {
         {"daemon_time_usec", AT(daemon_time_usec), NUMBER, JUST_SO},
 };
 
-/* page_bytes is a fact of the header, and events are no figures; every other member has a column.
- */
-_Static_assert(sizeof(struct recording_row) == (RECORDING_N_COLUMNS + 2) * sizeof(int64_t),
+/* page_bytes is a fact of the header, and events (which come last in a sample) are no figures;
+ * every other member has a column. */
+_Static_assert(sizeof(struct recording_row) == (RECORDING_N_COLUMNS + 1) * sizeof(int64_t) +
+                                                       sizeof(struct sample) -
+                                                       offsetof(struct sample, events),
                "a figure of struct recording_row is not recorded: give it a column");
 
 #define FACT(member) \

@@ -26,6 +26,10 @@ in_root --verify --nodeps ksmtuned ksmtuned-libvirt
 "$root/usr/sbin/ksmtuned" --check-config --config "$root/etc/ksmtuned.conf"
 "$root/usr/sbin/ksmctl" --version
 test -f "$root/usr/lib/systemd/system/ksmtuned.service"
+for file in prometheus/ksmtuned.{alerts,rules}.yml grafana/ksmtuned.json; do
+        cmp "$root/usr/share/ksmtuned/$file" "$(dirname "$0")/../../packaging/$file"
+done
+test "$(in_root --query --queryformat '%{URL}' ksmtuned)" = "$(sed -n 's/^URL=//p' "$(dirname "$0")/../../packaging/distributor")"
 grep /etc/sysconfig/ksm "$root/usr/lib/systemd/system/ksm.service"
 
 # A configuration that was changed survives an upgrade, and is kept aside at removal.

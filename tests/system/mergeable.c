@@ -48,7 +48,7 @@ static int grow(size_t from, size_t n_pages, unsigned per_cent)
                 if (seed % 100 >= per_cent)
                         seed |= (uint64_t)getpid() << 32;
                 for (size_t w = 0; w < page / sizeof(*words); w++)
-                        words[w] = mix(seed + (w << 52));
+                        words[w] = mix(seed + ((uint64_t)w << 52));
         }
         return 0;
 }

@@ -213,6 +213,12 @@ static void test_scale(void **state)
         assert_int_equal(fact_scale(INT64_MAX, INT64_MAX, INT64_MAX), INT64_MAX);
         assert_int_equal(fact_scale(INT64_MAX, INT64_MAX, 1), INT64_MAX);
         assert_int_equal(fact_scale(INT64_MAX, 2, 4), INT64_MAX / 2);
+        assert_int_equal(fact_scale(INT64_MAX - 1, INT64_MAX - 2, INT64_MAX), INT64_MAX - 3);
+        assert_int_equal(fact_scale(INT64_MAX / 3, 300, 100), INT64_MAX / 3 * 3);
+        assert_int_equal(fact_scale(0, 5, 3), 0);
+        assert_int_equal(fact_scale(INT64_C(1000000007) * 1000003, INT64_C(998244353) * 1009,
+                                    1000003 * 1009),
+                         INT64_C(1000000007) * 998244353);
 }
 
 static void set_all(struct doctor_facts *facts, int64_t value)
