@@ -57,5 +57,6 @@ int ctl_watch(const struct ctl_verb *verb, const struct sysroot *root, int argc,
 int ctl_record(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
 int ctl_replay(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
 int ctl_retune(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
+int ctl_settings(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
 int ctl_unmerge(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
 int ctl_exec(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);

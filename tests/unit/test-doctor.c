@@ -34,7 +34,8 @@ static struct doctor_facts healthy(void)
                            .min_free_kb = 67584},
                 .config = {.policy = "classic",
                            .classic = CLASSIC_PARAMS_DEFAULT,
-                           .interval_usec = 60 * INT64_C(1000000)},
+                           .interval_usec = 60 * INT64_C(1000000),
+                           .kernel = {.value = {-1, -1, -1, -1}}},
         };
         struct status *status = &facts.status;
 
