@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 
-from common import (KSM, Mergeable, Tap, arguments, knob, knob_number, live_ksm, need_root, read,
+from common import (KSM, Mergeable, Tap, arguments, helper, knob, knob_number, live_ksm, need_root, read,
                     skip_all, wait_for, write)
 from host import Daemon
 
@@ -60,10 +60,10 @@ class Suite:
     def ksmctl(self, *arguments_, **options):
         return subprocess.run([self.args.ksmctl, *arguments_], text=True, check=False,
                               capture_output=True, timeout=120, stdin=subprocess.DEVNULL,
-                              env=os.environ | {'LC_ALL': 'C'}, **options)
+                              **{'env': os.environ | {'LC_ALL': 'C'}} | options)
 
-    def settings(self, *options):
-        return self.ksmctl('settings', '--config', str(self.path), *options)
+    def settings(self, *options, **more):
+        return self.ksmctl('settings', '--config', str(self.path), *options, **more)
 
     def fails(self, answer, status, words, name):
         self.tap.ok(answer.returncode == status and words in answer.stderr, name, answer)
@@ -270,6 +270,41 @@ class Suite:
                   'SIGKILL: the daemon lets ksmd run at its next decision')
         tap.ok(self.wait_merged(), 'SIGKILL: and all is merged again')
 
+    def with_failure(self, name, text, error):
+        """settings --apply, for which one write fails."""
+        return self.settings('--apply', '--yes', env=os.environ | {
+            'LC_ALL': 'C', 'LD_PRELOAD': helper(self.args, 'write-fails.so'),
+            'WRITE_FAILS_PATH': str(KSM / name), 'WRITE_FAILS_TEXT': text,
+            'WRITE_FAILS_ERRNO': str(error)})
+
+    def failures(self, daemon):
+        """Each stage fails once."""
+        tap = self.tap
+        self.fails(self.with_failure('run', '0', errno.EACCES), 1, 'cannot stop ksmd',
+                   'a failure to stop ksmd: told')
+        self.untouched('a failure to stop ksmd')
+        self.fails(self.with_failure('run', '2', errno.ENOMEM), 3,
+                   'writing 2 to /sys/kernel/mm/ksm/run: Cannot allocate memory',
+                   'a failure to unmerge: told')
+        self.untouched('a failure to unmerge')
+        answer = self.with_failure('max_page_sharing', '1000', errno.EBUSY)
+        self.fails(answer, 3, 'cannot write max_page_sharing: pages were merged again meanwhile; '
+                   'the settings are as they were', 'a failure to write the setting: told')
+        tap.equal((knob('max_page_sharing'), knob('run')), ('256', '1'),
+                  'a failure to write the setting: the old value, and run as before')
+        tap.ok(self.wait_merged(), 'a failure to write the setting: and all is merged again')
+        answer = self.with_failure('run', '1', errno.EACCES)
+        self.fails(answer, 1, 'run is not as before, 1: cannot write it: Permission denied',
+                   'a failure to let ksmd run again: told')
+        tap.ok(knob('max_page_sharing') == '1000' and wait_for(lambda: knob('run') == '1'),
+               'a failure to let ksmd run again: the daemon does', daemon.said)
+        write(KSM / 'run', 2)
+        write(KSM / 'max_page_sharing', 256)
+        write(KSM / 'run', 1)
+        self.reload(daemon, FAST)
+        tap.ok(self.wait_merged(), 'all is merged once more')
+        self.reload(daemon, FAST + 'KSM_MAX_PAGE_SHARING=1000\n')
+
     def performed(self, daemon):
         tap = self.tap
         status, text = self.asked('n\n')
@@ -361,6 +396,7 @@ class Suite:
             self.shown()
             self.refused()
             self.interrupted(daemon)
+            self.failures(daemon)
             self.performed(daemon)
             self.several(daemon)
             self.by_unmerge(daemon)
