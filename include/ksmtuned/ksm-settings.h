@@ -16,8 +16,8 @@
 #include "ksmtuned/ksm.h"
 
 struct kernel_setting_info {
+        const char *key; /* of ksmtuned.conf */
         enum ksm_attribute attribute;
-        const char *key;     /* of ksmtuned.conf */
         bool needs_unshared; /* refused while pages are shared */
 };
 
@@ -35,10 +35,10 @@ enum kernel_setting_state {
 };
 
 struct kernel_setting_look {
-        enum kernel_setting_state state;
         int64_t want;
         int64_t now; /* SAMPLE_ABSENT: nobody wants it, or it is not there */
-        int error;   /* of KERNEL_SETTING_UNREAD */
+        enum kernel_setting_state state;
+        int error; /* of KERNEL_SETTING_UNREAD */
 };
 
 /*

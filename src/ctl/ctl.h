@@ -19,7 +19,7 @@ enum {
         /* doctor's */
         CTL_ADVICE = 1,
         CTL_TROUBLE = 2,
-        /* unmerge's: begun, and not all was done */
+        /* unmerge's and settings': begun, and not all was done */
         CTL_UNFINISHED = 3,
         /* exec's, as env(1) has them */
         CTL_EXEC_FAILURE = 125,

@@ -169,13 +169,26 @@ static bool step_one(struct manager *manager, enum kernel_setting setting,
         return false;
 }
 
+static const char *describe_room(char *buf, size_t size, const struct unmerge_figures *figures)
+{
+        char available[32];
+
+        if (figures->available_kb < 0)
+                return "it is not known what is available";
+        (void)snprintf(buf, size, "%s are available, which %s",
+                       format_kb(available, sizeof(available), figures->available_kb),
+                       ksm_unmerge_fits(figures->available_kb, figures->saved_bytes)
+                               ? "suffices"
+                               : "does not suffice");
+        return buf;
+}
+
 /* One line: what is owed, what it would cost, and how it is to be had. */
 static void tell_cost(const struct manager *manager,
                       const struct kernel_setting_look looks[KERNEL_SETTING_COUNT])
 {
         struct unmerge_figures figures;
-        char list[TEXT_SIZE], needed[32], available[32];
-        bool known;
+        char list[TEXT_SIZE], needed[32], room[64];
         int r = unmerge_look(manager->root, &figures);
 
         (void)kernel_settings_list(list, sizeof(list), looks, KERNEL_SETTING_BLOCKED);
@@ -186,17 +199,12 @@ static void tell_cost(const struct manager *manager,
                               list);
                 return;
         }
-        known = figures.available_kb >= 0;
         journal_print(LOG_NOTICE,
                       "%s, and the kernel does not change it while pages are merged: it is done "
-                      "when none are. To unmerge them takes %s of memory, and %s available, which "
-                      "%s; ksmctl settings --apply does it",
+                      "when none are. To unmerge them takes %s of memory, and %s; ksmctl settings "
+                      "--apply does it",
                       list, format_kb(needed, sizeof(needed), figures.saved_bytes / 1024),
-                      known ? format_kb(available, sizeof(available), figures.available_kb)
-                            : "an unknown amount is",
-                      ksm_unmerge_fits(figures.available_kb, figures.saved_bytes)
-                              ? "suffices"
-                              : "does not suffice");
+                      describe_room(room, sizeof(room), &figures));
 }
 
 static void tell_dry_run(struct manager *manager, const struct kernel_settings *want)

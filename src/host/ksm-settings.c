@@ -6,10 +6,10 @@
 #include <stdio.h>
 
 static const struct kernel_setting_info infos[KERNEL_SETTING_COUNT] = {
-        [KERNEL_MERGE_ACROSS_NODES] = {KSM_MERGE_ACROSS_NODES, "KSM_MERGE_ACROSS_NODES", true},
-        [KERNEL_MAX_PAGE_SHARING] = {KSM_MAX_PAGE_SHARING, "KSM_MAX_PAGE_SHARING", true},
-        [KERNEL_USE_ZERO_PAGES] = {KSM_USE_ZERO_PAGES, "KSM_USE_ZERO_PAGES", false},
-        [KERNEL_SMART_SCAN] = {KSM_SMART_SCAN, "KSM_SMART_SCAN", false},
+        [KERNEL_MERGE_ACROSS_NODES] = {"KSM_MERGE_ACROSS_NODES", KSM_MERGE_ACROSS_NODES, true},
+        [KERNEL_MAX_PAGE_SHARING] = {"KSM_MAX_PAGE_SHARING", KSM_MAX_PAGE_SHARING, true},
+        [KERNEL_USE_ZERO_PAGES] = {"KSM_USE_ZERO_PAGES", KSM_USE_ZERO_PAGES, false},
+        [KERNEL_SMART_SCAN] = {"KSM_SMART_SCAN", KSM_SMART_SCAN, false},
 };
 
 const struct kernel_setting_info *kernel_setting_info(enum kernel_setting setting)

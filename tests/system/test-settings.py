@@ -19,8 +19,8 @@ import sys
 import tempfile
 import time
 
-from common import (KSM, Mergeable, Tap, arguments, helper, knob, knob_number, live_ksm, need_root, read,
-                    skip_all, wait_for, write)
+from common import (KSM, Mergeable, Tap, arguments, helper, knob, knob_number, knobs_at_rest,
+                    live_ksm, need_root, read, skip_all, wait_for, write)
 from host import Daemon
 
 GUEST_MIB = 1100  # each of two with the same content
@@ -151,7 +151,7 @@ class Suite:
         lines = daemon.said_lines('does not change it while pages are merged')
         tap.ok(len(lines) == 1 and re.search(
             r'max_page_sharing is 256 \(1000 configured\).*takes 1\.[0-9] GiB of memory, and '
-            r'[0-9.]+ GiB available, which suffices; ksmctl settings --apply', lines[0]),
+            r'[0-9.]+ GiB are available, which suffices; ksmctl settings --apply', lines[0]),
             'reload: one line tells what is owed, and what it costs', daemon.said)
         tap.diag('\n'.join(lines))
         for _ in range(3):
@@ -211,7 +211,7 @@ class Suite:
                                  f'mount --bind {meminfo} /proc/meminfo\nexec {command}'],
                                 text=True, capture_output=True, check=False)
         self.tap.ok(answer.returncode == 1 and re.search(
-            r'refused: to unmerge takes 1\.[0-9] GiB, .* does not fit into the 1000\.0 MiB '
+            r'refused: to unmerge takes 1\.[0-9] GiB, .* does not fit into the 1\.0 GiB '
             'available; nothing was changed', answer.stderr),
             'settings --apply: refused where it does not fit, with the figures', answer)
         self.tap.diag(answer.stderr)
@@ -386,8 +386,7 @@ class Suite:
     def run(self):
         self.bad_values()
         self.at_boot()
-        write(KSM / 'max_page_sharing', 256)
-        write(KSM / 'use_zero_pages', 0)
+        knobs_at_rest()
         self.adaptive()
         with self.merged(), self.daemon(FAST) as daemon:
             if not self.tap.ok(self.wait_merged(), '1 GiB is saved', knob('pages_sharing')):

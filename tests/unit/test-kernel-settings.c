@@ -147,8 +147,8 @@ static void test_owed(void **state)
         assert_non_null(strstr(
                 said, "merge_across_nodes is 1 (0 configured) and max_page_sharing is 256 (1000 "
                       "configured), and the kernel does not change it while pages are merged"));
-        assert_non_null(strstr(said, "takes 3.9 MiB of memory, and 4.5 GiB available, which "
-                                     "suffices; ksmctl settings --apply does it"));
+        assert_non_null(strstr(said, "takes 3.9 MiB of memory, and 4.5 GiB are available, "
+                                     "which suffices; ksmctl settings --apply does it"));
         assert_owed(&daemon, "merge_across_nodes=0 max_page_sharing=1000");
         assert_ksm(*state, KSM_MAX_PAGE_SHARING, "256\n");
         assert_int_equal(ksm_set_fails.n_writes, 1);
@@ -170,9 +170,9 @@ static void test_cost(void **state)
                 const char *meminfo, *words;
         } cases[] = {
                 {"MemTotal: 9000 kB\nMemFree: 1 kB\nMemAvailable: 4000 kB\n",
-                 "and 3.9 MiB available, which does not suffice"},
+                 "and 3.9 MiB are available, which does not suffice"},
                 {"MemTotal: 9000 kB\nMemFree: 1 kB\n",
-                 "and an unknown amount is available, which does not suffice"},
+                 "and it is not known what is available; ksmctl"},
         };
         struct kernel_settings want = {.value = {UNSET, 1000, UNSET, UNSET}};
 

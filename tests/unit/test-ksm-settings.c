@@ -60,23 +60,22 @@ static void test_keys(void **state)
 static void test_judge(void **state)
 {
         static const struct {
+                int64_t want, now, pages_shared;
                 enum kernel_setting setting;
-                int64_t want;
                 int read_error;
-                int64_t now, pages_shared;
                 enum kernel_setting_state state;
         } cases[] = {
-                {KERNEL_MAX_PAGE_SHARING, -1, 0, 256, 7, KERNEL_SETTING_UNWANTED},
-                {KERNEL_MAX_PAGE_SHARING, -1, -EOPNOTSUPP, 0, 7, KERNEL_SETTING_UNWANTED},
-                {KERNEL_MAX_PAGE_SHARING, 256, 0, 256, 7, KERNEL_SETTING_RIGHT},
-                {KERNEL_MAX_PAGE_SHARING, 999, 0, 256, 7, KERNEL_SETTING_BLOCKED},
-                {KERNEL_MAX_PAGE_SHARING, 999, 0, 256, 0, KERNEL_SETTING_DUE},
-                {KERNEL_MAX_PAGE_SHARING, 999, 0, 256, SAMPLE_ABSENT, KERNEL_SETTING_DUE},
-                {KERNEL_MAX_PAGE_SHARING, 999, -EOPNOTSUPP, 0, 7, KERNEL_SETTING_ABSENT},
-                {KERNEL_MAX_PAGE_SHARING, 999, -EACCES, 0, 7, KERNEL_SETTING_UNREAD},
-                {KERNEL_MERGE_ACROSS_NODES, 0, 0, 1, 1, KERNEL_SETTING_BLOCKED},
-                {KERNEL_USE_ZERO_PAGES, 1, 0, 0, 7, KERNEL_SETTING_DUE},
-                {KERNEL_SMART_SCAN, 0, 0, 1, 7, KERNEL_SETTING_DUE},
+                {-1, 256, 7, KERNEL_MAX_PAGE_SHARING, 0, KERNEL_SETTING_UNWANTED},
+                {-1, 0, 7, KERNEL_MAX_PAGE_SHARING, -EOPNOTSUPP, KERNEL_SETTING_UNWANTED},
+                {256, 256, 7, KERNEL_MAX_PAGE_SHARING, 0, KERNEL_SETTING_RIGHT},
+                {999, 256, 7, KERNEL_MAX_PAGE_SHARING, 0, KERNEL_SETTING_BLOCKED},
+                {999, 256, 0, KERNEL_MAX_PAGE_SHARING, 0, KERNEL_SETTING_DUE},
+                {999, 256, SAMPLE_ABSENT, KERNEL_MAX_PAGE_SHARING, 0, KERNEL_SETTING_DUE},
+                {999, 0, 7, KERNEL_MAX_PAGE_SHARING, -EOPNOTSUPP, KERNEL_SETTING_ABSENT},
+                {999, 0, 7, KERNEL_MAX_PAGE_SHARING, -EACCES, KERNEL_SETTING_UNREAD},
+                {0, 1, 1, KERNEL_MERGE_ACROSS_NODES, 0, KERNEL_SETTING_BLOCKED},
+                {1, 0, 7, KERNEL_USE_ZERO_PAGES, 0, KERNEL_SETTING_DUE},
+                {0, 1, 7, KERNEL_SMART_SCAN, 0, KERNEL_SETTING_DUE},
         };
 
         for (size_t i = 0; i < ELEMENTS(cases); i++) {
