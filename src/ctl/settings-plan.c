@@ -119,7 +119,7 @@ static int print_settings(const struct settings_plan *plan)
         static const struct table_column columns[] = {{.heading = "SETTING"},
                                                       {.heading = "NOW", .right = true},
                                                       {.heading = "CONFIGURED", .right = true},
-                                                      {.heading = ""}};
+                                                      {.heading = "STATE"}};
         CLEANUP_TABLE struct libscols_table *table = NULL;
         int r = table_new(&table, columns, sizeof(columns) / sizeof(columns[0]));
 

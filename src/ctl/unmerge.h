@@ -35,8 +35,7 @@ int unmerge_plan_print_json(const struct unmerge_plan *plan);
 /* What will be refused, one line on standard error. */
 void unmerge_plan_refuse(const struct unmerge_plan *plan);
 
-/* The rows of a table of facts on what is merged, and whether memory has room. Return: 0; -ENOMEM.
- */
+/* Adds to a table of facts what is merged, and whether memory has room. Return: 0; -ENOMEM. */
 struct libscols_table;
 int unmerge_add_memory(struct libscols_table *table, const struct unmerge_figures *start);
 
