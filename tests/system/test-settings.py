@@ -278,8 +278,10 @@ class Suite:
             'WRITE_FAILS_ERRNO': str(error)})
 
     def failures(self, daemon):
-        """Each stage fails once."""
+        """Each stage fails once. A daemon that owes the setting would write it at the first chance."""
         tap = self.tap
+        self.reload(daemon, FAST)
+        self.config(FAST + 'KSM_MAX_PAGE_SHARING=1000\n')
         self.fails(self.with_failure('run', '0', errno.EACCES), 1, 'cannot stop ksmd',
                    'a failure to stop ksmd: told')
         self.untouched('a failure to stop ksmd')
