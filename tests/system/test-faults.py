@@ -420,18 +420,8 @@ class Suite:
         self.nobodys_args()
         self.beside(Suite.bad_file_at_start, Suite.unreadable_file_at_start,
                     Suite.bad_file_at_reload, Suite.odd_files, Suite.bad_memory, Suite.no_ksm,
-                    Suite.bad_knobs, Suite.forbidden_knobs, Suite.state_folder, Suite.log_disk)
-        self.bad_file_at_start()
-        self.unreadable_file_at_start()
-        self.bad_file_at_reload()
-        self.odd_files()
-        self.bad_memory()
-        self.no_ksm()
-        self.bad_knobs()
-        self.somebody_unmerges()
-        self.forbidden_knobs()
-        self.state_folder()
-        self.log_disk()
+                    Suite.bad_knobs, Suite.somebody_unmerges, Suite.forbidden_knobs,
+                    Suite.state_folder, Suite.log_disk)
         self.signal_storm()
         self.reload_during_decisions()
         self.clock()
