@@ -95,6 +95,12 @@ int64_t ksm_saved_bytes(const struct ksm_sample *ksm);
  */
 bool ksm_unmerge_fits(int64_t available_kb, int64_t saved_bytes);
 
+/*
+ * Whether somebody unmerges just now: the kernel then has 2 in run, and any write of a knob waits
+ * until it is done. After that no page is shared.
+ */
+bool ksm_is_unmerging(const struct ksm_sample *ksm);
+
 /* MemFree + Buffers + Cached, saturating: what the classic policy takes for free memory. */
 int64_t memory_reclaimable_kb(const struct memory_sample *memory);
 

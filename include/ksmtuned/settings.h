@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "ksmtuned/kernel-settings.h"
 #include "ksmtuned/policy.h"
 #include "ksmtuned/sample.h"
 #include "ksmtuned/sysroot.h"
@@ -36,6 +37,7 @@ struct settings {
         char **vm_match;                /* KSM_VM_MATCH, ends with NULL */
         enum guest_metric ps_metric;    /* KSM_PS_METRIC */
         enum stop_action stop_action;   /* KSM_STOP_ACTION */
+        struct kernel_settings kernel;  /* KSM_MERGE_ACROSS_NODES and the like */
 };
 
 /* Something to tell the administrator about a file. */

@@ -37,6 +37,9 @@ struct state {
         int64_t next_usec;     /* NEXT_USEC: when it decides next at the latest, CLOCK_REALTIME */
         int64_t pass_due_usec; /* PASS_DUE_USEC: when the next pass is due, likewise; -1: none is */
 
+        /* SETTINGS_OWED: "max_page_sharing=1000 …", configured and not in force; "": all are. */
+        char settings_owed[128];
+
         /* What to give back at the end, as it was before; -1: nothing was taken. */
         int64_t advisor_before;       /* ADVISOR_MODE_BEFORE: KSM_ADVISOR_* */
         int64_t smart_scan_before;    /* SMART_SCAN_BEFORE */

@@ -29,6 +29,12 @@
                 .offset = offsetof(struct settings, member_), .min = (min_), .max = (max_), \
                 .unit = (unit_),                                                            \
         }
+#define OPTIONAL(name_, setting_, min_, max_)                                               \
+        {                                                                                   \
+                .name = (name_), .default_text = "", .type = KEY_TYPE_OPTIONAL,             \
+                .offset = offsetof(struct settings, kernel.value[setting_]), .min = (min_), \
+                .max = (max_),                                                              \
+        }
 #define DECIMAL(name_, default_, member_, scale_, min_, max_, unit_)                            \
         {                                                                                       \
                 .name = (name_), .default_text = (default_), .type = KEY_TYPE_DECIMAL,          \
@@ -82,6 +88,12 @@ const struct key_info key_infos[KEY_COUNT] = {
         [KEY_METRICS_FILE] = OTHER("KSM_METRICS_FILE", "", KEY_TYPE_PATH, metrics_file),
         [KEY_METRICS_GUESTS] =
                 INTEGER("KSM_METRICS_GUESTS", "50", metrics_guests, 0, METRICS_GUESTS_MAX, NULL),
+        [KEY_MERGE_ACROSS_NODES] =
+                OPTIONAL("KSM_MERGE_ACROSS_NODES", KERNEL_MERGE_ACROSS_NODES, 0, 1),
+        [KEY_MAX_PAGE_SHARING] =
+                OPTIONAL("KSM_MAX_PAGE_SHARING", KERNEL_MAX_PAGE_SHARING, 2, INT32_MAX),
+        [KEY_USE_ZERO_PAGES] = OPTIONAL("KSM_USE_ZERO_PAGES", KERNEL_USE_ZERO_PAGES, 0, 1),
+        [KEY_SMART_SCAN] = OPTIONAL("KSM_SMART_SCAN", KERNEL_SMART_SCAN, 0, 1),
 };
 /* clang-format on */
 
@@ -159,6 +171,23 @@ static int set_integer(enum key key, int64_t *member, const char *value, char *t
                       "not a whole number from %" PRId64 " to %" PRId64 "%s%s%s", info->min,
                       info->max, info->unit ? " (" : "", info->unit ? info->unit : "",
                       info->unit ? ")" : "");
+}
+
+static int set_optional(enum key key, int64_t *member, const char *value, char *text, size_t size)
+{
+        const struct key_info *info = &key_infos[key];
+
+        if (!*value) {
+                *member = KERNEL_SETTING_UNSET;
+                return 0;
+        }
+        if (value_integer(value, info->min, info->max, member) == 0)
+                return 0;
+        if (info->max == 1)
+                return refuse(key, value, text, size, "neither 0 nor 1, nor empty");
+        return refuse(key, value, text, size,
+                      "not a whole number from %" PRId64 " to %" PRId64 ", nor empty", info->min,
+                      info->max);
 }
 
 /* A number of parts as it would stand in the file. */
@@ -313,6 +342,8 @@ int key_set(enum key key, struct settings *settings, const char *value, char *te
         switch (info->type) {
         case KEY_TYPE_INTEGER:
                 return set_integer(key, member, value, text, size);
+        case KEY_TYPE_OPTIONAL:
+                return set_optional(key, member, value, text, size);
         case KEY_TYPE_DECIMAL:
                 return set_decimal(key, member, value, text, size);
         case KEY_TYPE_INTERVAL:

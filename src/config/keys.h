@@ -30,11 +30,16 @@ enum key {
         KEY_LIBVIRT_URI,
         KEY_METRICS_FILE,
         KEY_METRICS_GUESTS,
+        KEY_MERGE_ACROSS_NODES,
+        KEY_MAX_PAGE_SHARING,
+        KEY_USE_ZERO_PAGES,
+        KEY_SMART_SCAN,
         KEY_COUNT,
 };
 
 enum key_type {
         KEY_TYPE_INTEGER,
+        KEY_TYPE_OPTIONAL, /* an integer, or nothing */
         KEY_TYPE_DECIMAL,
         KEY_TYPE_INTERVAL,
         KEY_TYPE_FLAG,
@@ -64,7 +69,7 @@ enum key key_nearest(const char *name);
 
 /*
  * Sets a key. An empty @value stands for the default; but DEBUG is off then, LOGFILE standard
- * error, PIDFILE and KSM_METRICS_FILE none, and KSM_LIBVIRT_URI no libvirt. Where the value is bad,
+ * error, PIDFILE and KSM_METRICS_FILE none, KSM_LIBVIRT_URI no libvirt. Where the value is bad,
  * @text says what would be accepted. Return: 0; -EBADMSG; -ENOMEM.
  */
 int key_set(enum key key, struct settings *settings, const char *value, char *text, size_t size);

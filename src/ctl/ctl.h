@@ -19,7 +19,7 @@ enum {
         /* doctor's */
         CTL_ADVICE = 1,
         CTL_TROUBLE = 2,
-        /* unmerge's: begun, and not all was done */
+        /* unmerge's and settings': begun, and not all was done */
         CTL_UNFINISHED = 3,
         /* exec's, as env(1) has them */
         CTL_EXEC_FAILURE = 125,
@@ -57,5 +57,6 @@ int ctl_watch(const struct ctl_verb *verb, const struct sysroot *root, int argc,
 int ctl_record(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
 int ctl_replay(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
 int ctl_retune(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
+int ctl_settings(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
 int ctl_unmerge(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);
 int ctl_exec(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv);

@@ -21,6 +21,7 @@ const struct doctor_check doctor_checks[] = {
         {"tenants", "who shares memory with whom", true, check_tenants, shares_memory},
         {"max-page-sharing", "copies kept because of max_page_sharing", true, check_max_page_sharing, NULL},
         {"smart-scan", "equal pages that smart_scan misses", true, check_smart_scan, NULL},
+        {"settings", "settings of the kernel other than configured", true, check_settings, NULL},
         {"thp", "transparent huge pages against sharing", true, check_thp, NULL},
         {"hugepages", "reserved huge pages", false, check_hugepages, NULL},
         {"numa", "merge_across_nodes on several NUMA nodes", true, check_numa, NULL},

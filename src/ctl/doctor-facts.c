@@ -79,6 +79,7 @@ static int gather_config(const struct sysroot *root, const char *file,
         (void)snprintf(config.policy, sizeof(config.policy), "%s",
                        policy_name(settings->policy.kind));
         config.classic = settings->policy.classic;
+        config.kernel = settings->kernel;
         config.interval_usec = (int64_t)settings->monitor_interval_usec;
         *ret_config = config;
         *ret_settings = settings;

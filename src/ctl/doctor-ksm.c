@@ -263,9 +263,9 @@ void check_max_page_sharing(const struct doctor_facts *facts, struct finding *fi
                     "%" PRId64 ": one page each would win %s",
                     chains, dups, limit, size);
         finding_remedy(finding,
-                       "It can be set while nothing is merged: ksmctl unmerge; echo %" PRId64
-                       " > " KSM_FOLDER "/max_page_sharing; ksmctl start. Migrating and swapping "
-                       "such a page then takes longer.",
+                       "In " SETTINGS_PATH ": KSM_MAX_PAGE_SHARING=%" PRId64
+                       ". Then: systemctl reload ksmtuned; ksmctl settings --apply. Migrating and "
+                       "swapping such a page then takes longer.",
                        raised);
 }
 

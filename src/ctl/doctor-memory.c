@@ -218,8 +218,8 @@ void check_numa(const struct doctor_facts *facts, struct finding *finding)
                                          : most_kb),
                     across ? "" : " more");
         finding_remedy(finding,
-                       "%s It can be changed while nothing is merged: ksmctl unmerge; echo %d "
-                       "> " KSM_FOLDER "/merge_across_nodes; ksmctl start",
+                       "%s To change it, in " SETTINGS_PATH ": KSM_MERGE_ACROSS_NODES=%d. Then: "
+                       "systemctl reload ksmtuned; ksmctl settings --apply",
                        across ? "0 is faster where guests are pinned to nodes, 1 saves more."
                               : "1 saves more; leave it at 0 where guests are pinned to nodes.",
                        across ? 0 : 1);

@@ -47,6 +47,7 @@ struct doctor_config {
         char policy[16];              /* where error is 0, and so the rest */
         struct classic_params classic;
         int64_t interval_usec;
+        struct kernel_settings kernel;
 };
 
 struct doctor_facts {
@@ -140,6 +141,7 @@ void check_ksm_off(const struct doctor_facts *facts, struct finding *finding);
 void check_nothing_mergeable(const struct doctor_facts *facts, struct finding *finding);
 void check_profit(const struct doctor_facts *facts, struct finding *finding);
 void check_max_page_sharing(const struct doctor_facts *facts, struct finding *finding);
+void check_settings(const struct doctor_facts *facts, struct finding *finding);
 void check_smart_scan(const struct doctor_facts *facts, struct finding *finding);
 
 void check_guests(const struct doctor_facts *facts, struct finding *finding);

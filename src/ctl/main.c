@@ -29,6 +29,8 @@ static const struct ctl_verb verbs[] = {
         {"retune", "[--no-wait]", "make ksmtuned decide now, and show what it decides", ctl_retune},
         {"unmerge", "[-n|--dry-run] [-f|--force] [-j|--json]",
          "undo all sharing, if memory has room for it", ctl_unmerge},
+        {"settings", "[-a|--apply] [-n|--dry-run] [-y|--yes] [-j|--json] [-c|--config FILE]",
+         "show the kernel's settings beside the configured ones, or set them", ctl_settings},
         {"exec", "[--] COMMAND [ARGUMENT...]", "run a command whose memory may be merged",
          ctl_exec},
         {"record",

@@ -22,6 +22,7 @@
 #include "ksmtuned/reason.h"
 #include "ksmtuned/settings.h"
 #include "ksmtuned/state.h"
+#include "retune.h"
 
 #define WAIT_MSEC 5000
 #define LOOK_MSEC 10
@@ -102,6 +103,21 @@ static int daemon_signal(const struct daemon *daemon)
         else
                 r = kill(daemon->pid, SIGUSR1);
         return r < 0 ? -errno : 0;
+}
+
+int retune_ask(const struct sysroot *root)
+{
+        CLEANUP(daemon_release) struct daemon daemon = {.pid_fd = -1};
+        struct state state;
+        int r;
+
+        if (state_read(root, &state) < 0)
+                state_init(&state);
+        r = daemon_find(root, &state, &daemon);
+        if (r <= 0)
+                return r;
+        r = daemon_signal(&daemon);
+        return r < 0 ? r : 1;
 }
 
 static int64_t monotonic_msec(void)

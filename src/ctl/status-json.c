@@ -89,6 +89,7 @@ static void daemon_object(const struct status *status, struct json_object *ret_o
         add_known(ret_object, "decisions", state->decisions);
         json_text_or_null(ret_object, "trigger", state->trigger);
         json_text_or_null(ret_object, "reason", state->reason);
+        json_text_or_null(ret_object, "settings_owed", state->settings_owed);
         add_known(ret_object, "time_usec", state->time_usec);
         add_known(ret_object, "interval_usec", state->interval_usec);
         if (there && status->age_known && state->interval_usec >= 0)

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "ksmtuned/reason.h"
@@ -107,12 +108,32 @@ static int add_absent(struct libscols_table *table, const char *name,
         return add_figure(table, name, "not on this kernel", text);
 }
 
+/* The value that the daemon would give it, and cannot; SAMPLE_ABSENT where there is none. */
+static int64_t owed(const struct status *status, enum ksm_attribute attribute)
+{
+        const char *name = ksm_attribute_info(attribute)->name;
+        size_t len = strlen(name);
+        long long value;
+
+        if (status->state_error < 0 || status->running == 0)
+                return SAMPLE_ABSENT;
+        for (const char *p = status->state.settings_owed; *p; p += strcspn(p, " ")) {
+                p += strspn(p, " ");
+                if (strncmp(p, name, len) != 0 || p[len] != '=')
+                        continue;
+                value = strtoll(p + len + 1, NULL, 10);
+                /* It may have come by it since. */
+                return value == status->value[attribute] ? SAMPLE_ABSENT : value;
+        }
+        return SAMPLE_ABSENT;
+}
+
 static int add_attribute(struct libscols_table *table, const struct status *status,
                          const struct row *row)
 {
         const struct ksm_attribute_info *info = ksm_attribute_info(row->attribute);
-        int64_t value = status->value[row->attribute];
-        char text[32];
+        int64_t value = status->value[row->attribute], wanted;
+        char text[32], remark[64];
 
         if (status->error[row->attribute] < 0)
                 return add_absent(table, info->name, info, status->error[row->attribute]);
@@ -120,7 +141,12 @@ static int add_attribute(struct libscols_table *table, const struct status *stat
                 return add_figure(table, info->name, status_advisor_name(value),
                                   meaning(status, row, value));
         (void)snprintf(text, sizeof(text), "%lld", (long long)value);
-        return add_figure(table, info->name, text, meaning(status, row, value));
+        wanted = owed(status, row->attribute);
+        if (wanted == SAMPLE_ABSENT)
+                return add_figure(table, info->name, text, meaning(status, row, value));
+        (void)snprintf(remark, sizeof(remark), "%lld configured: ksmctl settings",
+                       (long long)wanted);
+        return add_figure(table, info->name, text, remark);
 }
 
 static int add_saved(struct libscols_table *table, const struct status *status, bool bytes)
@@ -259,7 +285,8 @@ int status_print_kernel(const struct status *status, bool bytes, bool verbose)
 
         if (r == 0)
                 r = add_figures(table, status, bytes);
-        for (size_t i = 0; r == 0 && verbose && i < N_DETAILS; i++)
-                r = add_attribute(table, status, &details[i]);
+        for (size_t i = 0; r == 0 && i < N_DETAILS; i++)
+                if (verbose || owed(status, details[i].attribute) != SAMPLE_ABSENT)
+                        r = add_attribute(table, status, &details[i]);
         return r < 0 ? r : scols_print_table(table);
 }

@@ -60,7 +60,7 @@ int unmerge_plan(const struct sysroot *root, struct unmerge_plan *ret_plan)
         return 0;
 }
 
-static int add_memory(struct libscols_table *table, const struct unmerge_figures *start)
+int unmerge_add_memory(struct libscols_table *table, const struct unmerge_figures *start)
 {
         char merged[SIZE_TEXT], saved[SIZE_TEXT], available[SIZE_TEXT], swap[SIZE_TEXT];
         int64_t available_bytes =
@@ -123,7 +123,7 @@ int unmerge_plan_print(const struct unmerge_plan *plan)
         int r = facts_new(&table);
 
         if (r == 0)
-                r = add_memory(table, &plan->start);
+                r = unmerge_add_memory(table, &plan->start);
         if (r == 0 && plan->start.run == KSM_RUN_MERGE)
                 r = facts_add(table, "ksmd", "looks for equal pages (run is 1), and is stopped");
         if (r == 0)

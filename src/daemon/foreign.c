@@ -66,24 +66,31 @@ static void name_rivals(char *buf, size_t size, const struct sysroot *root)
         }
 }
 
-bool foreign_check(struct foreign *foreign, const struct sysroot *root,
-                   const struct ksm_sample *sample, uint64_t now_usec)
+void foreign_tell(const struct sysroot *root, const struct ksm_sample *sample, const char *what)
 {
         const struct journal_field fields[] = {
                 {.name = "KSM_RUN", .value = sample->run},
                 {.name = "KSM_PAGES_TO_SCAN", .value = sample->pages_to_scan},
                 {.name = "KSM_SLEEP_MSEC", .value = sample->sleep_millisecs},
         };
-        char what[TEXT_SIZE], who[TEXT_SIZE];
+        char who[TEXT_SIZE];
+
+        name_rivals(who, sizeof(who), root);
+        journal_event(LOG_WARNING, JOURNAL_FOREIGN, fields, sizeof(fields) / sizeof(fields[0]),
+                      "somebody else writes the KSM knobs%s: %s", who, what);
+}
+
+bool foreign_check(struct foreign *foreign, const struct sysroot *root,
+                   const struct ksm_sample *sample, uint64_t now_usec)
+{
+        char what[TEXT_SIZE];
 
         if (!foreign->known || !describe(what, sizeof(what), foreign, sample))
                 return false;
         if (foreign->told_usec != 0 && now_usec < foreign->told_usec + TELL_EVERY_USEC)
                 return true;
         foreign->told_usec = now_usec;
-        name_rivals(who, sizeof(who), root);
-        journal_event(LOG_WARNING, JOURNAL_FOREIGN, fields, sizeof(fields) / sizeof(fields[0]),
-                      "somebody else writes the KSM knobs%s: %s", who, what);
+        foreign_tell(root, sample, what);
         return true;
 }
 

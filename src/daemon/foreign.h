@@ -28,5 +28,8 @@ struct foreign {
 bool foreign_check(struct foreign *foreign, const struct sysroot *root,
                    const struct ksm_sample *sample, uint64_t now_usec);
 
+/* Tells that somebody else writes, and who it may be; @what was found. */
+void foreign_tell(const struct sysroot *root, const struct ksm_sample *sample, const char *what);
+
 /* Remembers what is left there. */
 void foreign_remember(struct foreign *foreign, const struct ksm_knobs *knobs, int64_t full_scans);

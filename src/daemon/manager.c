@@ -126,6 +126,7 @@ static int take_settings(struct manager *manager, struct settings *settings)
                 journal_print(LOG_WARNING, "PIDFILE changes only when ksmtuned restarts");
         /* Nobody may hold on to the old settings' globs. */
         manager->settings = settings;
+        manager->kernel_wishes = (struct kernel_wishes){.of = {{.left = 0}}};
         watch_guests(manager);
         r = guest_watch_reload(manager->guest_watch);
         (void)settings_free(old);
@@ -232,12 +233,28 @@ static void count_pass(struct manager *manager, uint64_t before_usec)
                                    pass->yield_pages, pass->cpu_nsec);
 }
 
+/*
+ * A write would wait, and the watchdog bite, until all is unmerged; and whoever unmerges has his
+ * reasons. Return: whether the knobs are to be left alone.
+ */
+static bool leave_to_unmerge(struct manager *manager, const struct ksm_sample *ksm)
+{
+        bool unmerging = ksm_is_unmerging(ksm);
+
+        complain(&manager->complaints, COMPLAINT_UNMERGING, unmerging, LOG_NOTICE,
+                 "somebody unmerges all pages: the knobs are left alone until that is over");
+        if (unmerging)
+                manager->foreign.known = false;
+        return unmerging;
+}
+
 /* From the sample to the knobs. Return: 0; -EAGAIN where a knob could not be written. */
 static int decide_and_apply(struct manager *manager, struct sample *sample,
                             struct ksm_knobs *ret_knobs)
 {
         uint64_t now = events_now_usec(), last_pass_usec;
-        int r;
+        bool leave = leave_to_unmerge(manager, &sample->ksm);
+        int r = 0;
 
         *ret_knobs = (struct ksm_knobs){
                 .run = sample->ksm.run,
@@ -253,8 +270,9 @@ static int decide_and_apply(struct manager *manager, struct sample *sample,
         policy_decide(&manager->settings->policy, &manager->policy_state, sample, now,
                       &manager->last_decision);
         count_pass(manager, last_pass_usec);
-        r = applying_run(manager, &manager->last_decision, ret_knobs);
-        if (r == 0 && !manager->options->dry_run)
+        if (!leave)
+                r = applying_run(manager, &manager->last_decision, ret_knobs);
+        if (r == 0 && !leave && !manager->options->dry_run)
                 foreign_remember(&manager->foreign, ret_knobs, sample->ksm.full_scans);
         return r;
 }
@@ -288,6 +306,7 @@ int manager_decide(struct manager *manager, enum trigger trigger)
                 manager->new_events |= EVENT_PRESSURE;
         if (trigger == TRIGGER_SIGNAL)
                 manager->new_events |= EVENT_ASKED;
+        kernel_settings_step(manager, &sample);
         r = decide_and_apply(manager, &sample, &knobs);
         sampling_judge(manager, &manager->last_decision);
         publish_decision(manager, trigger, &sample, &knobs);

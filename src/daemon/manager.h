@@ -12,6 +12,7 @@
 #include "daemonize.h"
 #include "events.h"
 #include "foreign.h"
+#include "kernel-settings.h"
 #include "ksmtuned/debug-log.h"
 #include "ksmtuned/guests.h"
 #include "ksmtuned/ksm.h"
@@ -36,6 +37,7 @@ struct manager {
         int meminfo_fd; /* -1: not opened yet */
         struct policy_state policy_state;
         struct foreign foreign;
+        struct kernel_wishes kernel_wishes;
         struct complaints complaints;
         struct metering metering;
 

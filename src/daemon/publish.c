@@ -78,6 +78,7 @@ static void publish_state(struct manager *manager, enum trigger trigger,
         state.next_usec = realtime_of(next_decision_usec(manager));
         state.pass_due_usec = realtime_of(decision->pass_due_usec);
         state.interval_usec = (int64_t)manager->settings->monitor_interval_usec;
+        kernel_settings_owed(manager, state.settings_owed, sizeof(state.settings_owed));
         owed_to_state(&manager->owed, &state);
 
         r = state_write(manager->root, &state);

@@ -35,6 +35,11 @@ bool ksm_unmerge_fits(int64_t available_kb, int64_t saved_bytes)
         return saturating_mul(available_kb, 10) > saturating_mul(saved_bytes / 1024, 11);
 }
 
+bool ksm_is_unmerging(const struct ksm_sample *ksm)
+{
+        return ksm->run == 2 && ksm->pages_shared > 0;
+}
+
 int64_t memory_reclaimable_kb(const struct memory_sample *memory)
 {
         return saturating_add(saturating_add(memory->free_kb, memory->buffers_kb),

@@ -49,6 +49,7 @@ static const struct field fields[] = {
         FIELD("INTERVAL_USEC", NUMBER, interval_usec),
         FIELD("NEXT_USEC", NUMBER, next_usec),
         FIELD("PASS_DUE_USEC", NUMBER, pass_due_usec),
+        FIELD("SETTINGS_OWED", TEXT, settings_owed),
         FIELD("ADVISOR_MODE_BEFORE", NUMBER, advisor_before),
         FIELD("SMART_SCAN_BEFORE", NUMBER, smart_scan_before),
         FIELD("PAGES_TO_SCAN_BEFORE", NUMBER, pages_to_scan_before),

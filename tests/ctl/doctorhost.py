@@ -29,7 +29,7 @@ STATE = {"RUN": 1, "TOTAL_KB": 32 * GIB, "FREE_KB": 12 * GIB, "THRESHOLD_KB": 6 
 MEMORY = {"MemTotal": 32 * GIB, "MemFree": 8 * GIB, "MemAvailable": 11 * GIB, "Buffers": GIB,
           "Cached": 3 * GIB, "SwapTotal": GIB, "SwapFree": GIB, "Shmem": 1024, "AnonPages": 16 * GIB,
           "AnonHugePages": 0}
-ALL = 26
+ALL = 27
 
 
 class Host(ksmctl_test.Host):

@@ -162,7 +162,7 @@ def test_max_page_sharing():
                      "stable_node_chains": 1000, "stable_node_dups": 21000}
     found = finds(Host(knobs, memory={"MemAvailable": 20 * GIB}), "max-page-sharing", "advice",
                   "1000 contents", "21000 pages", "max_page_sharing is 2",
-                  value=20000 * PAGE_KB * 1024, remedy=["echo 256 >", "ksmctl unmerge"])
+                  value=20000 * PAGE_KB * 1024, remedy=["KSM_MAX_PAGE_SHARING=256.", "ksmctl settings --apply"])
     assert "78.1 MiB" in found["figure"] or PAGE_KB != 4, found
     # Less than 1 % of what is saved; less than 16 MiB.
     silent(Host(knobs | {"pages_sharing": 2100000}, memory={"MemAvailable": 20 * GIB}),
@@ -170,7 +170,30 @@ def test_max_page_sharing():
     silent(Host(KNOBS | {"stable_node_chains": 1, "stable_node_dups": 4000 // PAGE_KB}),
            "max-page-sharing")
     finds(Host(knobs | {"max_page_sharing": 256}, memory={"MemAvailable": 20 * GIB}),
-          "max-page-sharing", "advice", remedy=["echo 4096 >"])
+          "max-page-sharing", "advice", remedy=["KSM_MAX_PAGE_SHARING=4096."])
+
+
+def test_settings():
+    merged = KNOBS | {"pages_sharing": 2000000, "pages_shared": 1000, "general_profit": 10**9}
+    room = {"MemAvailable": 20 * GIB}
+    found = finds(Host(merged, memory=room).config("KSM_MAX_PAGE_SHARING=1000\n"), "settings",
+                  "advice", "max_page_sharing is 256 (1000 configured): needs", "unmerged, and "
+                  "20.0 GiB available", value=2000000 * PAGE_KB * 1024,
+                  remedy=["ksmctl settings --apply", "as at boot"])
+    assert "7.6 GiB" in found["figure"] or PAGE_KB != 4, found
+    finds(Host(merged, memory={"MemAvailable": GIB, "SwapFree": 60 * GIB})
+          .config("KSM_MAX_PAGE_SHARING=1000\nKSM_MERGE_ACROSS_NODES=0\n"), "settings", "advice",
+          "merge_across_nodes is 1 (0 configured) and max_page_sharing is 256 (1000 configured)",
+          remedy=["not room enough"], alone=False)
+    # What takes no unmerge; nothing is merged; as configured; nothing configured.
+    finds(Host(merged, memory=room).config("KSM_USE_ZERO_PAGES=1\n"), "settings", "advice",
+          "use_zero_pages is 0 (1 configured)", remedy=["Nothing has to be unmerged"])
+    finds(Host(KNOBS | {"pages_shared": 0, "pages_sharing": 0})
+          .config("KSM_MAX_PAGE_SHARING=1000\n"), "settings", "advice",
+          "max_page_sharing is 256 (1000 configured)", remedy=["Nothing has to be unmerged"],
+          alone=False)
+    silent(Host(merged, memory=room).config("KSM_MAX_PAGE_SHARING=256\n"), "settings")
+    silent(Host(merged, memory=room), "settings")
 
 
 def test_smart_scan():
@@ -298,11 +321,11 @@ def test_numa():
     host = Host(KNOBS | {"pages_shared": 100000})
     host.write("sys/devices/system/node/has_memory", "0-1,3\n")
     finds(host, "numa", "advice", "3 NUMA nodes", "merge_across_nodes is 1", value=3,
-          remedy=["ksmctl unmerge", "echo 0 >"])
+          remedy=["KSM_MERGE_ACROSS_NODES=0.", "ksmctl settings --apply"])
     host = Host(KNOBS | {"pages_shared": 3 * GIB // PAGE_KB, "merge_across_nodes": 0})
     host.write("sys/devices/system/node/has_memory", "0-2\n")
     finds(host, "numa", "advice", "3 NUMA nodes", "merge_across_nodes is 0", "2.0 GiB",
-          remedy=["echo 1 >"])
+          remedy=["KSM_MERGE_ACROSS_NODES=1."])
     host = Host(KNOBS | {"pages_shared": 0, "pages_sharing": 0})
     host.write("sys/devices/system/node/has_memory", "0-1\n")
     silent(host, "numa", "2 NUMA nodes")

@@ -96,7 +96,9 @@ def check_version(tap, found, ksmtuned):
     said = subprocess.run([ksmtuned, '--version'], capture_output=True, text=True, check=True).stdout
     tap.equal(said, f'ksmtuned {version}\n', 'ksmtuned has the version of meson.build')
     tap.equal(found['NEWS'].partition('\n')[0], f'ksmtuned {version}', 'NEWS begins with it')
-    tap.equal(places(found, rf'(?<![\d.]){re.escape(version)}(?![\d.])'), ['NEWS', 'meson.build'],
+    # Pictures show what a program said when they were made.
+    told = {path: text for path, text in found.items() if not path.startswith('docs/screenshots/')}
+    tap.equal(places(told, rf'(?<![\d.]){re.escape(version)}(?![\d.])'), ['NEWS', 'meson.build'],
               'and it stands nowhere else')
 
 

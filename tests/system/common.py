@@ -20,6 +20,8 @@ CACHE = pathlib.Path('/var/cache/ksmtuned-tests')
 # What the knobs of a host read that nobody tunes; every live test leaves them so.
 KNOBS_AT_REST = {'run': '0', 'advisor_mode': 'none', 'pages_to_scan': '100',
                  'sleep_millisecs': '20', 'smart_scan': '1'}
+# Likewise; not on every kernel.
+SETTINGS_AT_REST = {'use_zero_pages': '0', 'max_page_sharing': '256', 'merge_across_nodes': '1'}
 
 
 class Tap:
@@ -188,7 +190,7 @@ def knob_number(name):
 
 
 def knobs_at_rest():
-    for name, value in KNOBS_AT_REST.items():
+    for name, value in (KNOBS_AT_REST | SETTINGS_AT_REST).items():
         with contextlib.suppress(OSError):
             write(KSM / name, value)
 

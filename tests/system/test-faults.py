@@ -240,6 +240,26 @@ class Suite:
         if knob != 'run':
             self.tap.equal(host.knob('run'), '0', f'{name}: a start that fails starts nothing')
 
+    def somebody_unmerges(self):
+        """run is 2 and pages are shared: the kernel would let every write wait."""
+        tap = self.tap
+        for policy in ('classic', 'adaptive'):
+            with made_up_host(free_kb=SHORT) as host:
+                host.set_knob('run', 2)
+                host.set_knob('pages_shared', 7)
+                config = f'KSM_MONITOR_INTERVAL=0.1\nKSM_POLICY={policy}\nKSM_THRES_COEF=100\n'
+                with self.daemon(host, config) as daemon:
+                    daemon.wait_decisions(5)
+                    tap.equal((host.knob('run'), host.knob('pages_to_scan')), ('2', '100'),
+                              f'{policy}: while somebody unmerges no knob is written')
+                    self.says_once(daemon, 'somebody unmerges', f'{policy}: somebody unmerges')
+                    host.set_knob('pages_shared', 0)
+                    tap.ok(wait_for(lambda: host.knob('run') == '1', 10),
+                           f'{policy}: and when it is over they are', host.knob('run'))
+                    self.says_once(daemon, 'the unmerge is over', f'{policy}: it is over')
+                    tap.equal(daemon.said_lines('somebody else'), [],
+                              f'{policy}: and that was no foreign hand')
+
     def forbidden_knobs(self):
         def forbid(path):
             os.chown(path, 0, 0)
@@ -400,7 +420,8 @@ class Suite:
         self.nobodys_args()
         self.beside(Suite.bad_file_at_start, Suite.unreadable_file_at_start,
                     Suite.bad_file_at_reload, Suite.odd_files, Suite.bad_memory, Suite.no_ksm,
-                    Suite.bad_knobs, Suite.forbidden_knobs, Suite.state_folder, Suite.log_disk)
+                    Suite.bad_knobs, Suite.somebody_unmerges, Suite.forbidden_knobs,
+                    Suite.state_folder, Suite.log_disk)
         self.signal_storm()
         self.reload_during_decisions()
         self.clock()

@@ -271,12 +271,22 @@ def test_drop_in(tap, unit):
 
 def test_boot(tap, unit):
     """Enabled, so it comes up by itself; and on a host without KSM it does not."""
-    unit.fresh(SHORT)
+    unit.fresh(SHORT + 'KSM_MAX_PAGE_SHARING=1000\nKSM_USE_ZERO_PAGES=1\n')
     unit.box.halt()
+    write(KSM / 'run', 2)
+    write(KSM / 'max_page_sharing', 256)
+    write(KSM / 'use_zero_pages', 0)
     write(KSM / 'run', 0)
     unit.box.boot('--bind=/sys/kernel/mm/ksm')
     tap.ok(unit.active() and knob('run') == '1', 'enabled, it tunes after the next boot', lambda: unit.words())
+    tap.equal((knob('max_page_sharing'), knob('use_zero_pages')), ('1000', '1'),
+              'and has set the kernel as configured')
     unit.systemctl('stop', 'ksmtuned')
+    tap.equal((knob('max_page_sharing'), knob('use_zero_pages')), ('1000', '1'),
+              'which it leaves so at its end')
+    write(KSM / 'run', 2)
+    write(KSM / 'max_page_sharing', 256)
+    write(KSM / 'use_zero_pages', 0)
     unit.box.halt()
     unit.box.boot('--tmpfs=/sys/kernel/mm')
     for name in ('ksmtuned.service', 'ksm.service'):

@@ -26,6 +26,12 @@ static inline const char *show(const struct settings *settings, enum key key, ch
         case KEY_TYPE_INTEGER:
                 (void)fprintf(out, "%" PRId64, *(const int64_t *)member);
                 break;
+        case KEY_TYPE_OPTIONAL:
+                if (*(const int64_t *)member == KERNEL_SETTING_UNSET)
+                        (void)fputs("unset", out);
+                else
+                        (void)fprintf(out, "%" PRId64, *(const int64_t *)member);
+                break;
         case KEY_TYPE_DECIMAL:
                 (void)fprintf(out, "%" PRId64 "/%" PRId64, *(const int64_t *)member,
                               key_infos[key].scale);

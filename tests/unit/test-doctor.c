@@ -34,7 +34,8 @@ static struct doctor_facts healthy(void)
                            .min_free_kb = 67584},
                 .config = {.policy = "classic",
                            .classic = CLASSIC_PARAMS_DEFAULT,
-                           .interval_usec = 60 * INT64_C(1000000)},
+                           .interval_usec = 60 * INT64_C(1000000),
+                           .kernel = {.value = {-1, -1, -1, -1}}},
         };
         struct status *status = &facts.status;
 
@@ -181,6 +182,39 @@ static void test_profit(void **state)
         assert_int_equal(run("profit", &facts).value, 900 * 4096 - 1000 * 64);
 }
 
+static void test_settings(void **state)
+{
+        struct doctor_facts facts = healthy();
+        struct finding finding;
+
+        facts.config.kernel.value[KERNEL_MAX_PAGE_SHARING] = 1000;
+        finding = run("settings", &facts);
+        assert_int_equal(finding.verdict, DOCTOR_ADVICE);
+        assert_int_equal(finding.value, facts.status.saved_bytes);
+        assert_string_equal(finding.figure, "max_page_sharing is 256 (1000 configured): needs "
+                                            "3.5 MiB unmerged, and 12.0 GiB available");
+        facts.memory.error = -EACCES;
+        finding = run("settings", &facts);
+        assert_non_null(strstr(finding.figure, "and it is not known what is available"));
+        assert_non_null(strstr(finding.remedy, "There is not room enough now"));
+
+        facts.status.error[KSM_MAX_PAGE_SHARING] = -EACCES;
+        assert_int_equal(run("settings", &facts).verdict, DOCTOR_UNKNOWN);
+        facts.status.error[KSM_MAX_PAGE_SHARING] = -EOPNOTSUPP;
+        assert_int_equal(run("settings", &facts).verdict, DOCTOR_OK);
+        facts.config.error = -EBADMSG;
+        assert_int_equal(run("settings", &facts).verdict, DOCTOR_UNKNOWN);
+
+        /* smart_scan belongs to the policy that drives passes, while it does. */
+        facts = healthy();
+        facts.config.kernel.value[KERNEL_SMART_SCAN] = 0;
+        assert_int_equal(run("settings", &facts).verdict, DOCTOR_ADVICE);
+        strcpy(facts.status.state.policy, "adaptive");
+        assert_int_equal(run("settings", &facts).verdict, DOCTOR_OK);
+        facts.status.running = 0;
+        assert_int_equal(run("settings", &facts).verdict, DOCTOR_ADVICE);
+}
+
 static void test_thresholds_of_exposure(void **state)
 {
         static const struct {
@@ -270,15 +304,11 @@ static void test_extremes(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                cmocka_unit_test(test_healthy),
-                cmocka_unit_test(test_ids),
-                cmocka_unit_test(test_no_ksm),
-                cmocka_unit_test(test_each_attribute_unreadable),
-                cmocka_unit_test(test_policies),
-                cmocka_unit_test(test_profit),
-                cmocka_unit_test(test_thresholds_of_exposure),
-                cmocka_unit_test(test_scale),
-                cmocka_unit_test(test_extremes),
+                cmocka_unit_test(test_healthy),  cmocka_unit_test(test_ids),
+                cmocka_unit_test(test_no_ksm),   cmocka_unit_test(test_each_attribute_unreadable),
+                cmocka_unit_test(test_policies), cmocka_unit_test(test_profit),
+                cmocka_unit_test(test_settings), cmocka_unit_test(test_thresholds_of_exposure),
+                cmocka_unit_test(test_scale),    cmocka_unit_test(test_extremes),
         };
 
         return cmocka_run_group_tests_name("doctor", tests, NULL, NULL);

@@ -12,13 +12,13 @@ ROOT = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else ".")
 OWNER = {
     "adaptive.h": "policy", "classic.h": "policy", "decision.h": "policy", "policy.h": "policy", "sample.h": "policy",
     "cgroup.h": "host", "exec-watch.h": "host", "guests.h": "host", "ksm.h": "host",
-    "ksm-process.h": "host", "memory.h": "host", "process.h": "host", "rivals.h": "host",
+    "ksm-process.h": "host", "ksm-settings.h": "host", "memory.h": "host", "process.h": "host", "rivals.h": "host",
     "unmerge.h": "host",
     "nearest.h": "config", "reader.h": "config", "settings.h": "config",
     "debug-log.h": "report", "guest-file.h": "report", "journal.h": "report", "metrics.h": "report",
     "reason.h": "report",
     "recording.h": "report", "state.h": "report",
-    "cleanup.h": "common", "sysroot.h": "common",
+    "cleanup.h": "common", "kernel-settings.h": "common", "sysroot.h": "common",
 }
 MAY_INCLUDE = {
     "policy": {"policy"},

@@ -148,7 +148,8 @@ static void test_manual(void **state)
                         return;
                 }
                 next = strstr(entry + strlen(item), "\n.It Ev ");
-                if (info->type == KEY_TYPE_INTEGER) {
+                if (info->type == KEY_TYPE_INTEGER ||
+                    (info->type == KEY_TYPE_OPTIONAL && info->max > 1)) {
                         bool negative = info->min < 0;
 
                         (void)snprintf(wanted, sizeof(wanted), "From %s%" PRId64 " to %" PRId64,

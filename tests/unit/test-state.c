@@ -43,6 +43,7 @@ static struct state example(void)
         state.interval_usec = 60000000;
         state.next_usec = INT64_C(1790000060000000);
         state.pass_due_usec = SAMPLE_ABSENT;
+        (void)strcpy(state.settings_owed, "max_page_sharing=1000");
         state.advisor_before = 1;
         state.smart_scan_before = 0;
         state.pages_to_scan_before = 123;
@@ -57,7 +58,8 @@ static const char example_text[] =
         "DECISIONS=17\nTRIGGER=timer\n"
         "REASON=976.6 MiB are free, below the threshold of 3.2 GiB\n"
         "TIME_USEC=1790000000000000\nINTERVAL_USEC=60000000\nNEXT_USEC=1790000060000000\n"
-        "PASS_DUE_USEC=-1\nADVISOR_MODE_BEFORE=1\nSMART_SCAN_BEFORE=0\n"
+        "PASS_DUE_USEC=-1\nSETTINGS_OWED=max_page_sharing=1000\nADVISOR_MODE_BEFORE=1\nSMART_SCAN_"
+        "BEFORE=0\n"
         "PAGES_TO_SCAN_BEFORE=123\nSLEEP_MSEC_BEFORE=33\n";
 
 static void test_round_trip(void **test_state)

@@ -176,6 +176,16 @@ static void test_left(void **state)
                 assert_int_equal(unmerge_left_bytes(&cases[i].start, &cases[i].now), cases[i].left);
 }
 
+/* The kernel has 2 in run from the first page to the last, and afterwards. */
+static void test_is_unmerging(void **state)
+{
+        assert_true(ksm_is_unmerging(&(struct ksm_sample){.run = 2, .pages_shared = 1}));
+        assert_false(ksm_is_unmerging(&(struct ksm_sample){.run = 2, .pages_shared = 0}));
+        assert_false(ksm_is_unmerging(&(struct ksm_sample){.run = 2, .pages_shared = -1}));
+        assert_false(ksm_is_unmerging(&(struct ksm_sample){.run = 1, .pages_shared = 1}));
+        assert_false(ksm_is_unmerging(&(struct ksm_sample){.run = 0, .pages_shared = 1}));
+}
+
 #define KB 1024
 
 static void test_short(void **state)
@@ -229,8 +239,10 @@ static void test_short(void **state)
 int main(void)
 {
         const struct CMUnitTest tests[] = {
-                ON_HOST(test_writes), ON_HOST(test_cannot_write),  ON_HOST(test_look),
-                ON_HOST(test_copies), cmocka_unit_test(test_left), cmocka_unit_test(test_short),
+                ON_HOST(test_writes),         ON_HOST(test_cannot_write),
+                ON_HOST(test_look),           ON_HOST(test_copies),
+                cmocka_unit_test(test_left),  cmocka_unit_test(test_is_unmerging),
+                cmocka_unit_test(test_short),
         };
 
         return cmocka_run_group_tests(tests, NULL, NULL);
