@@ -54,9 +54,14 @@ class Form:
         return self.stagger * (self.guests - 1) + self.boot
 
     @property
+    def first_mib(self):
+        """Before the event: what the guests have, QEMU's with what it needs itself."""
+        return self.mib * self.guests + self.qemu * 220
+
+    @property
     def load_mib(self):
-        """At most: what the guests have, QEMU's with what it needs itself."""
-        return self.mib * (self.guests + WAVE) + self.qemu * 220
+        """At most."""
+        return self.first_mib + self.mib * WAVE
 
 
 def pages(form, region):
@@ -165,7 +170,7 @@ def form_regions(kind):
     return ('unique',) if kind == 'unique' else tuple(SHARES)
 
 
-CORE = ('original', 'original-forced', 'classic', 'classic-forced', 'fixed-100-20',
+CORE = ('original', 'original-forced', 'classic', 'fixed-100-20',
         'fixed-1250-10', 'fixed-9000-20', 'advisor-fresh', 'advisor-primed', 'adaptive')
 EXTRAS = ('adaptive-cpu25', 'adaptive-plenty', 'adaptive-unmergeable')
 

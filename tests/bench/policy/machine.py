@@ -194,8 +194,8 @@ class Machine:
 
     def make_short(self, form):
         """
-        With ballast less than the threshold of 20 % is free once the load is there: 12 %. Without it
-        no more than looks whether it fits.
+        With ballast less than the threshold of 20 % is free once the first guests are there: 12 %;
+        those that come later make it less. Without it no more than looks whether it fits.
         """
         if self.ballast.lost():
             self.ballast.drop()
@@ -205,7 +205,8 @@ class Machine:
             raise RuntimeError(f'the form {form.name} needs {form.load_mib} MiB and some more; '
                                f'{info["MemAvailable"] // MIB_KB} MiB are available')
         if form.ballast:
-            want_kb = free_kb() + self.ballast.mib * MIB_KB - need_kb - self.total_kb * 12 // 100
+            want_kb = free_kb() + self.ballast.mib * MIB_KB - form.first_mib * MIB_KB \
+                - self.total_kb * 12 // 100
             if abs(want_kb - self.ballast.mib * MIB_KB) > self.total_kb // 100:
                 self.ballast.resize(want_kb // MIB_KB)
         self.free_at_rest_kb = free_kb()

@@ -68,7 +68,7 @@ def facts(args, total_kb):
     form = args.form
     return {'must_equal': {'form': form.name, 'seed': args.seed, 'kernel': platform.release(),
                            'load': [form.guests, form.mib, form.event, form.end, form.rest]},
-            'told': f'Linux {platform.release()}, {os.cpu_count()} CPUs, '
+            'told': f'Linux {".".join(platform.release().split(".")[:2])}, {os.cpu_count()} CPUs, '
                     f'{total_kb // 1024} MiB; {time.strftime("%Y-%m-%d")}; seed {args.seed}; '
                     f'{form.guests} guests of {form.mib} MiB, {form.qemu} of QEMU; at '
                     f'{form.event} s two more start, one ends, memory is rewritten, late twins come.'}
