@@ -22,7 +22,7 @@
 #define LANDING_PAGES     256
 #define NEW_SLACK         0.15 /* so much of the growth of memory may be none of KSM's */
 #define LANDING_MSEC      100
-#define LANDING_CALL_SEC  0.04
+#define LANDING_CALL_SEC  0.08
 
 int64_t adaptive_share_percent(const struct adaptive_state *state,
                                const struct adaptive_params *params)

@@ -61,9 +61,11 @@ static void grow_older(struct adaptive_state *state)
 void adaptive_count_visits(struct adaptive_state *state, const struct adaptive_view *view,
                            double new_pages, bool complete)
 {
-        double sum = 0, unmerged = unmerged_pages(view), excess;
+        double before = 0, sum = 0, unmerged = unmerged_pages(view), excess;
         unsigned youngest;
 
+        for (unsigned v = 0; v < ADAPTIVE_VISITS; v++)
+                before += state->visits[v];
         state->visits[0] += new_pages;
         if (state->pass_smart && complete)
                 grow_older(state);
@@ -82,6 +84,6 @@ void adaptive_count_visits(struct adaptive_state *state, const struct adaptive_v
         /* Those that broke up are young. Of those of which nothing is known pages may be at any
          * point of the round, if any were ever skipped. */
         for (unsigned v = ROUND_FROM; v < ADAPTIVE_VISITS && excess < 0; v++)
-                state->visits[sum > 0 || view->sample->ksm.pages_skipped <= 0 ? 2 : v] -=
+                state->visits[before > 0 || view->sample->ksm.pages_skipped <= 0 ? 2 : v] -=
                         excess / (ADAPTIVE_VISITS - ROUND_FROM);
 }
