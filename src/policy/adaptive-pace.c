@@ -16,10 +16,12 @@
 #define CALL_SEC_MIN      0.02
 #define CALL_SEC_CONTROL  0.25
 #define CALL_SEC_BURST    0.4
+#define CALL_SEC_KNOWN    1.0 /* where nothing is to be held, and the pass meets known pages only */
 #define CALL_SEC_PROBE    0.6
 #define LANDING_BATCHES   8 /* a shorter pass is not worth it */
 #define LANDING_SEC       0.03
 #define LANDING_PAGES     256
+#define NEW_FEW           0.01
 #define NEW_SLACK         0.15 /* so much of the growth of memory may be none of KSM's */
 #define LANDING_MSEC      100
 #define LANDING_CALL_SEC  0.08
@@ -125,10 +127,12 @@ static double expected_pages(const struct adaptive_state *state, const struct ad
 static double call_after_sec(const struct adaptive_state *state, const struct adaptive_view *view)
 {
         double progress = adaptive_progress(state, view), left_sec;
-        double end = (double)state->pass_known_pages + expected_pages(state, view);
+        double expected = expected_pages(state, view);
+        double end = (double)state->pass_known_pages + expected;
         double most = !state->pass_burst                          ? CALL_SEC_PROBE
                       : view->params->cpu_max < SPIN_FROM_PERCENT ? CALL_SEC_CONTROL
-                                                                  : CALL_SEC_BURST;
+                      : expected > NEW_FEW * end                  ? CALL_SEC_BURST
+                                                                  : CALL_SEC_KNOWN;
         double since = seconds_between(state->pass_usec, view->now_usec);
 
         if (since < 0.1)
