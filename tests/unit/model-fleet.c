@@ -2,9 +2,7 @@
 #include "model-fleet.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#define GIB            1073741824.0
 #define WAVE           2 /* guests that boot at the event */
 #define ENDS           1 /* the guest that ends then */
 #define ENDS_AFTER_SEC 2

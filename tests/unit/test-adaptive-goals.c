@@ -25,6 +25,14 @@ struct outcome {
         double to_90_sec, cpu_sec, rest_cpu_sec, gib_sec, saved_share;
 };
 
+/* Where programs run slowly, few random hosts are asked for; then the small sizes are enough. */
+static bool runs_slowly(void)
+{
+        const char *hosts = getenv("MODEL_HOSTS");
+
+        return hosts && strtoul(hosts, NULL, 10) < 100;
+}
+
 static void set_up_size(struct model_host *host, enum model_driver driver, double unit_pages)
 {
         model_host_init(host, 1, unit_pages, TOTAL_KB, 1024);
@@ -104,7 +112,8 @@ static void check_beside_others(double unit_pages)
 static void test_beside_others(void **state)
 {
         check_beside_others(64);
-        check_beside_others(256);
+        if (!runs_slowly())
+                check_beside_others(256);
 }
 
 /* The benchmark's schedule. Two passes over all old pages at the event cost what they cost. */
@@ -137,10 +146,12 @@ static void test_schedule(void **state)
 {
         struct model_form form = model_long_form;
 
-        check_form(&form, 0.46, 2.7);
-        form.guests = 6;
-        check_form(&form, 0.4, 3);
-        form = model_long_form;
+        if (!runs_slowly()) {
+                check_form(&form, 0.46, 2.7);
+                form.guests = 6;
+                check_form(&form, 0.4, 3);
+                form = model_long_form;
+        }
         form.unit_pages = 64;
         form.stagger_sec = 1;
         form.boot_sec = 3;
@@ -172,8 +183,9 @@ static double missed_twins(enum model_driver driver, double at_sec)
 static void test_late_twins(void **state)
 {
         double most = 0;
+        unsigned step = runs_slowly() ? 6 : 1;
 
-        for (unsigned i = 0; i < 18; i++) {
+        for (unsigned i = 0; i < 18; i += step) {
                 double at_sec = 1000 + 1.7 * i, missed = missed_twins(DRIVER_FIXED, at_sec);
 
                 most = missed > most ? missed : most;
