@@ -69,7 +69,7 @@ struct fleet_guest {
         uint32_t process;
         double start_sec;
         uint32_t next[REGIONS]; /* unit to write next, per region, while it boots */
-        double churned;         /* volatile units rewritten so far */
+        uint32_t churned;       /* volatile units rewritten so far */
 };
 
 struct model_fleet {
@@ -81,7 +81,7 @@ struct model_fleet {
         uint32_t contents[REGIONS][2]; /* first content: before the event, and behind it */
         uint32_t qemu_contents;
         bool had_event;
-        double rewritten;
+        uint32_t rewritten;
 };
 
 static uint32_t size_of(const struct model_fleet *fleet, enum region region)
@@ -175,10 +175,10 @@ static void churn(struct model_fleet *fleet, struct model_host *host, struct fle
         uint32_t size = size_of(fleet, VOLATILE);
         double due = (host->now_sec - guest->start_sec - fleet->form->boot_sec) / CHURN_SEC * size;
 
-        for (; guest->churned < due; guest->churned++)
+        for (; (double)guest->churned < due; guest->churned++)
                 model_ksm_write(&host->ksm,
                                 unit_of(host, guest,
-                                        fleet->first[VOLATILE] + (uint32_t)guest->churned % size),
+                                        fleet->first[VOLATILE] + guest->churned % size),
                                 model_ksm_new_content(&host->ksm));
 }
 
@@ -238,7 +238,7 @@ static void rewrite(struct model_fleet *fleet, struct model_host *host)
         double due =
                 fleet->form->rewrites_mib_per_sec * 256 / fleet->form->unit_pages * host->now_sec;
 
-        for (; fleet->rewritten < due; fleet->rewritten++) {
+        for (; (double)fleet->rewritten < due; fleet->rewritten++) {
                 unsigned g = (unsigned)(model_random(host) * fleet->form->guests);
                 uint32_t i = (uint32_t)(model_random(host) * size_of(fleet, COMMON));
                 struct model_unit *unit;
@@ -333,7 +333,8 @@ static double late_share(const struct model_fleet *fleet, struct model_host *hos
                 /* Guest 1 ends, and with it the twins of what guest 2 has of it. */
                 if (g == ENDS || g == ENDS + 1)
                         continue;
-                for (uint32_t i = fleet->first[LATE]; i < fleet->first[REGIONS]; i++, all++)
+                all += fleet->first[REGIONS] - fleet->first[LATE];
+                for (uint32_t i = fleet->first[LATE]; i < fleet->first[REGIONS]; i++)
                         merged += unit_of(host, &fleet->guests[g], i)->place == MODEL_STABLE;
         }
         return all > 0 ? merged / all : 0;
@@ -371,8 +372,8 @@ void model_fleet_run(const struct model_form *form, const struct model_contestan
         find_reachable(form, &at_event, &at_end);
         set_up(fleet, host, form, contestant);
         host->verbose = verbose;
-        for (double now = 0; now < form->end_sec; now += TICK_SEC) {
-                double saved;
+        for (unsigned tick = 0; tick * TICK_SEC < form->end_sec; tick++) {
+                double now = tick * TICK_SEC, saved;
 
                 model_host_run(host, now + TICK_SEC, TICK_SEC);
                 saved = model_ksm_saved(&host->ksm);
