@@ -176,10 +176,10 @@ static void churn(struct model_fleet *fleet, struct model_host *host, struct fle
         double due = (host->now_sec - guest->start_sec - fleet->form->boot_sec) / CHURN_SEC * size;
 
         for (; (double)guest->churned < due; guest->churned++)
-                model_ksm_write(&host->ksm,
-                                unit_of(host, guest,
-                                        fleet->first[VOLATILE] + guest->churned % size),
-                                model_ksm_new_content(&host->ksm));
+                model_ksm_write(
+                        &host->ksm,
+                        unit_of(host, guest, fleet->first[VOLATILE] + guest->churned % size),
+                        model_ksm_new_content(&host->ksm));
 }
 
 static void boot_qemu(struct model_fleet *fleet, struct model_host *host, struct fleet_guest *guest)
