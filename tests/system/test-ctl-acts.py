@@ -142,17 +142,21 @@ class Suite:
 
     # --- unmerge ------------------------------------------------------------------------------
 
+    def merge(self):
+        """All of the guests' memory, also after some of it has been unmerged."""
+        write(KSM / 'smart_scan', 0)
+        write(KSM / 'pages_to_scan', 20000)
+        write(KSM / 'sleep_millisecs', 0)
+        write(KSM / 'run', 1)
+        return wait_for(lambda: knob_number('pages_sharing') >= SAVED_PAGES, 120, 0.1)
+
     @contextlib.contextmanager
     def merged(self):
         guests = [Mergeable(self.args, 100), Mergeable(self.args, 100)]
         try:
             for guest in guests:
                 guest.grow(GUEST_MIB)
-            write(KSM / 'smart_scan', 0)
-            write(KSM / 'pages_to_scan', 20000)
-            write(KSM / 'sleep_millisecs', 0)
-            write(KSM / 'run', 1)
-            yield wait_for(lambda: knob_number('pages_sharing') >= SAVED_PAGES, 120, 0.1)
+            yield self.merge()
         finally:
             write(KSM / 'run', 0)
             for guest in guests:
@@ -179,9 +183,10 @@ class Suite:
         self.tap.ok(process.returncode == 3 and words in stderr and 'are still merged' in stdout
                     and 'run is 0' in stdout and 'goes on with it' in stdout, name,
                     (process.returncode, told, stderr))
-        self.tap.ok(knob('run') == '0' and knob_number('pages_sharing') > 0,
+        # Guest by guest: the last one's pages are pages of KSM that nobody shares any more.
+        self.tap.ok(knob('run') == '0' and knob_number('pages_shared') > 0,
                     f'{name}: run reads 0, and pages are merged still',
-                    (knob('run'), knob('pages_sharing')))
+                    (knob('run'), knob('pages_shared')))
         self.tap.diag((stdout + stderr).strip())
 
     def meminfo(self, available_kb):
@@ -223,6 +228,8 @@ class Suite:
             tap.ok(wait_for(lambda: knob('run') == '0'),
                    'unmerge: when it is killed, the work ends too')
 
+            # Where it is fast, little is left of what was merged.
+            tap.ok(self.merge(), 'what was unmerged merges again', lambda: knob('pages_sharing'))
             path, mounts = self.meminfo(needed_kb * 2)
             process, lines = self.begin(mounts=mounts)
             path.write_text('MemTotal: 16777216 kB\nMemFree: 4096 kB\nMemAvailable: 4096 kB\n')
@@ -234,6 +241,7 @@ class Suite:
             process.send_signal(signal.SIGHUP)
             self.ends_unfinished(process, lines, 'interrupted (Hangup)', 'unmerge: SIGHUP')
 
+            self.merge()
             self.resume_on_terminal()
 
     def resume_on_terminal(self):
@@ -252,7 +260,7 @@ class Suite:
         looks = re.findall(r'\r([0-9.]+) (kB|MiB|GiB) of ([^,]*) left', text)
         left = [float(number) * {'kB': 1, 'MiB': 1024, 'GiB': 1048576}[unit]
                 for number, unit, _ in looks]
-        tap.ok(status == 0 and len(left) >= 5 and left == sorted(left, reverse=True)
+        tap.ok(status == 0 and len(left) >= 3 and left == sorted(left, reverse=True)
                and left[-1] < left[0], f'unmerge: goes on, and tells how far it is {len(left)} times',
                text)
         tap.ok(all(len(line) <= 80 for line in re.split('[\r\n]', text.replace('\033[K', ''))),
