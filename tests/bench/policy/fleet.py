@@ -186,5 +186,6 @@ FORMS = {form.name: form for form in (
          policies=('oracle', 'original-forced', 'fixed-1250-10', 'adaptive')),
 )}
 
-# Measured once: what is reachable, and what has a bound that a single run shows.
-ONCE = ('oracle', *EXTRAS)
+# Measured once: what is reachable; what decides as another does where memory is short; and what has
+# a bound that a single run shows.
+ONCE = ('oracle', 'original', 'classic', *EXTRAS)
