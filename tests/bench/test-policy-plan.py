@@ -28,7 +28,7 @@ def order(tap):
         tap.equal(sum(each == name for each, _ in steps), times, f'{name}: {times} ×')
     tap.ok([n for _, n in steps] == sorted(n for _, n in steps), 'repetition by repetition')
     tap.equal(plan.steps(form, form.policies, 3), steps, 'the same seed, the same order')
-    tap.equal(len(plan.steps(form, ('oracle', 'classic'), 3, 5)), 6, 'as often as asked for')
+    tap.equal(len(plan.steps(form, ('oracle', 'advisor-fresh'), 3, 5)), 6, 'as often as asked for')
     for name in ('smoke', 'standard'):
         form = fleet.FORMS[name]
         minutes = sum(plan.step_sec(form, policy)
