@@ -282,6 +282,10 @@ class Report:
         return list(self.peers).index(item[0])
 
 
+def colour(name, number):
+    return 'rgb "#c00000"' if 'adaptive' in name else number % 8 + 1
+
+
 def gnuplot(path, title, label, curves, event, end):
     lines = [f'set terminal svg size 900,480 noenhanced font "sans,12" background rgb "white"',
              f'set output "{path}"', f'set title "{title}"', 'set xlabel "s"',
@@ -290,7 +294,7 @@ def gnuplot(path, title, label, curves, event, end):
              f'set arrow from {event}, graph 0 to {event}, graph 1 nohead dt 3 lc rgb "gray"']
     lines.append('plot ' + ', '.join(
         f'"-" using 1:2 with lines lw {3 if "adaptive" in name else 2} '
-        f'dt {1 if number < 8 else 2} lc {number % 8 + 1} title "{name}"'
+        f'dt {1 if number < 8 else 2} lc {colour(name, number)} title "{name}"'
         for number, (name, _, _) in enumerate(curves)))
     for _, times, values in curves:
         step = max(len(times) // 1000, 1)
