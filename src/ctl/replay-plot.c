@@ -109,13 +109,19 @@ static void print_owners(const struct replay *replay, const struct picture *pict
         (void)putchar('\n');
 }
 
+/* The largest count is one too many once it has been a double. */
+static int64_t count_of(double value)
+{
+        return value >= 0x1p63 ? INT64_MAX : (int64_t)value;
+}
+
 static void print_chart(const struct replay *replay, const struct picture *picture, bool utf8)
 {
         for (int row = CHART_ROWS - 1; row >= 0; row--) {
                 char size[32] = "", label[LEFT_WIDTH + 24];
 
                 if (row == CHART_ROWS - 1)
-                        (void)format_kb(size, sizeof(size), (int64_t)picture->free_most);
+                        (void)format_kb(size, sizeof(size), count_of(picture->free_most));
                 (void)snprintf(label, sizeof(label), "%s%s",
                                row == CHART_ROWS - 1 ? "free, up to "
                                : row == 0            ? "free 0"
