@@ -2,11 +2,9 @@
 #include "facts.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 
 #define NAME_WIDTH 10
 #define TEXT_WIDTH (TABLE_WIDTH - NAME_WIDTH - TABLE_GAP)
-#define TEXT_SIZE  512
 
 int facts_new(struct libscols_table **ret_table)
 {
@@ -17,15 +15,13 @@ int facts_new(struct libscols_table **ret_table)
 
 int facts_add(struct libscols_table *table, const char *name, const char *format, ...)
 {
-        char text[TEXT_SIZE];
         va_list args;
+        int r;
 
         va_start(args, format);
-        (void)vsnprintf(text, sizeof(text), format, args);
+        r = table_add_text(table, TEXT_WIDTH, name, format, args);
         va_end(args);
-        make_printable(text);
-        wrap_words(text, TEXT_WIDTH);
-        return table_add(table, (const char *[]){name, text}, 2);
+        return r;
 }
 
 int facts_print(struct libscols_table *table)

@@ -14,6 +14,7 @@
 #include "ksmtuned/settings.h"
 #include "sampler.h"
 #include "settings.h"
+#include "unmerge.h"
 
 struct options {
         bool apply, dry_run, yes, json;
@@ -64,17 +65,6 @@ static int parse_options(const struct ctl_verb *verb, int argc, char **argv,
         return optind < argc ? ctl_verb_misuse(verb, argv[optind]) : -1;
 }
 
-static int complain(int error)
-{
-        if (error == -EOPNOTSUPP)
-                warnx("settings: this kernel has no KSM (there is no " KSM_FOLDER "/run)");
-        else if (error == -EBADMSG)
-                warnx("settings: a file in " KSM_FOLDER " holds nothing that makes sense");
-        else
-                warnx("settings: cannot read " KSM_FOLDER ": %s", strerror(-error));
-        return CTL_FAILURE;
-}
-
 /* Return: whether somebody at a terminal agrees. */
 static bool ask(void)
 {
@@ -122,7 +112,7 @@ int ctl_settings(const struct ctl_verb *verb, const struct sysroot *root, int ar
                 return CTL_FAILURE;
         r = settings_plan(root, &settings->kernel, &plan);
         if (r < 0)
-                return complain(r);
+                return unmerge_look_failed("settings", r);
         r = options.json ? settings_plan_print_json(&plan) : settings_plan_print(&plan);
         if (r < 0) {
                 warnx("settings: cannot print the settings: %s", strerror(-r));

@@ -32,15 +32,13 @@ const char *status_size(char *buf, size_t size, int64_t bytes, bool exact)
 __attribute__((format(printf, 3, 4))) static int add_row(struct libscols_table *table,
                                                          const char *name, const char *format, ...)
 {
-        char text[512];
         va_list args;
+        int r;
 
         va_start(args, format);
-        (void)vsnprintf(text, sizeof(text), format, args);
+        r = table_add_text(table, TEXT_WIDTH, name, format, args);
         va_end(args);
-        make_printable(text);
-        wrap_words(text, TEXT_WIDTH);
-        return table_add(table, (const char *[]){name, text}, 2);
+        return r;
 }
 
 /* "12 s ago", "just now": seconds are fine enough to read. */

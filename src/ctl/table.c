@@ -6,6 +6,8 @@
 
 #include "table.h"
 
+#define TEXT_SIZE 512
+
 static int add_text_column(struct libscols_table *table, const struct table_column *column)
 {
         int flags = (column->right ? SCOLS_FL_RIGHT : 0) | (column->lines ? SCOLS_FL_WRAP : 0) |
@@ -89,4 +91,15 @@ void make_printable(char *text)
         for (; *text; text++)
                 if (*text < ' ' || *text > '~')
                         *text = '?';
+}
+
+int table_add_text(struct libscols_table *table, size_t width, const char *name, const char *format,
+                   va_list args)
+{
+        char text[TEXT_SIZE];
+
+        (void)vsnprintf(text, sizeof(text), format, args);
+        make_printable(text);
+        wrap_words(text, width);
+        return table_add(table, (const char *[]){name, text}, 2);
 }

@@ -7,6 +7,7 @@
  */
 
 #include <libsmartcols.h>
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -44,6 +45,11 @@ int table_fit(struct libscols_table *table, size_t width);
 
 /* Breaks @text into lines of at most @width characters, at spaces where there are some. */
 void wrap_words(char *text, size_t width);
+
+/* A row of a name and free text, of at most 511 bytes, in lines of @width. Return: 0; -ENOMEM. */
+__attribute__((format(printf, 4, 0))) int table_add_text(struct libscols_table *table, size_t width,
+                                                         const char *name, const char *format,
+                                                         va_list args);
 
 /* Replaces what is not printable ASCII by '?': texts that others wrote. */
 void make_printable(char *text);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ctl.h"
 #include "facts.h"
 #include "ksmtuned/ksm.h"
 #include "ksmtuned/reason.h"
@@ -202,4 +203,15 @@ void unmerge_plan_refuse(const struct unmerge_plan *plan)
                       "none is, 'ksmctl stop' first");
                 break;
         }
+}
+
+int unmerge_look_failed(const char *verb, int error)
+{
+        if (error == -EOPNOTSUPP)
+                warnx("%s: this kernel has no KSM (there is no " KSM_FOLDER "/run)", verb);
+        else if (error == -EBADMSG)
+                warnx("%s: a file in " KSM_FOLDER " holds nothing that makes sense", verb);
+        else
+                warnx("%s: cannot read " KSM_FOLDER ": %s", verb, strerror(-error));
+        return CTL_FAILURE;
 }

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "ctl.h"
-#include "ksmtuned/ksm.h"
 #include "unmerge.h"
 
 struct unmerge_options {
@@ -47,17 +46,6 @@ static int parse_options(const struct ctl_verb *verb, int argc, char **argv,
         return optind < argc ? ctl_verb_misuse(verb, argv[optind]) : -1;
 }
 
-static int complain(int error)
-{
-        if (error == -EOPNOTSUPP)
-                warnx("unmerge: this kernel has no KSM (there is no " KSM_FOLDER "/run)");
-        else if (error == -EBADMSG)
-                warnx("unmerge: a file in " KSM_FOLDER " holds nothing that makes sense");
-        else
-                warnx("unmerge: cannot read " KSM_FOLDER ": %s", strerror(-error));
-        return CTL_FAILURE;
-}
-
 int ctl_unmerge(const struct ctl_verb *verb, const struct sysroot *root, int argc, char **argv)
 {
         struct unmerge_options options = {.force = false};
@@ -69,7 +57,7 @@ int ctl_unmerge(const struct ctl_verb *verb, const struct sysroot *root, int arg
                 return r;
         r = unmerge_plan(root, &plan);
         if (r < 0)
-                return complain(r);
+                return unmerge_look_failed("unmerge", r);
         refused =
                 plan.refusal == UNMERGE_AT_WORK || (plan.refusal != UNMERGE_GOES && !options.force);
 

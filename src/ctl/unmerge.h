@@ -28,6 +28,9 @@ struct unmerge_plan {
 /* Return: 0; what unmerge_look() said. */
 int unmerge_plan(const struct sysroot *root, struct unmerge_plan *ret_plan);
 
+/* What unmerge_look() said, one line on standard error. Return: the exit status. */
+int unmerge_look_failed(const char *verb, int error);
+
 /* For people and for programs, on standard output. Return: 0; -ENOMEM. */
 int unmerge_plan_print(const struct unmerge_plan *plan);
 int unmerge_plan_print_json(const struct unmerge_plan *plan);
