@@ -247,11 +247,16 @@ class Mergeable:
 
 # --- Memory that gets short -------------------------------------------------------------------
 
+def meminfo():
+    """In kB."""
+    return {name: int(kb) for name, kb in
+            re.findall(r'^(\w+):\s+(\d+)', read('/proc/meminfo'), re.M)}
+
+
 def free_kb():
     """Free memory as the original counts it."""
-    text = read('/proc/meminfo')
-    return sum(int(re.search(rf'^{name}:\s+(\d+)', text, re.M)[1])
-               for name in ('MemFree', 'Buffers', 'Cached'))
+    info = meminfo()
+    return info['MemFree'] + info['Buffers'] + info['Cached']
 
 
 def settled_free_kb():

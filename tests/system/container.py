@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A bootstrapped Debian with this build installed, booted by systemd-nspawn."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -9,9 +10,10 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 
-from common import CACHE, read, wait_for
+from common import CACHE, live_ksm, need_root, read, skip_all, wait_for
 
 # What the booted system is made of: an init, and the libraries that the programs are linked to.
 PACKAGES = ['systemd', 'systemd-sysv', 'dbus', 'logrotate', 'libsystemd0', 'libinih1',
@@ -157,3 +159,23 @@ class Container:
         self.run('journalctl', '--sync')
         text = self.run('journalctl', '--no-pager', '--output=json', *matches).stdout
         return [json.loads(line) for line in text.splitlines()]
+
+
+@contextlib.contextmanager
+def booted(args, *options):
+    """One with this build, which has the host's KSM for itself. Where none can be made, all skips."""
+    need_root()
+    if reason := why_not():
+        skip_all(reason)
+    base, reason = bootstrapped_root()
+    if not base:
+        skip_all(reason)
+    # meson ends a test that takes too long so: what was begun is put back all the same.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    with live_ksm():
+        box = Container(args, base)
+        try:
+            box.boot('--bind=/sys/kernel/mm/ksm', *options)
+            yield box
+        finally:
+            box.remove()

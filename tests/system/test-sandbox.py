@@ -4,11 +4,10 @@
 
 import re
 import shutil
-import signal
 import sys
 
-from common import Tap, arguments, helper, live_ksm, need_root, read, skip_all, wait_for
-from container import Container, bootstrapped_root, why_not
+from common import Tap, arguments, helper, read, wait_for
+from container import booted
 from unit import FAST, PLENTY, Unit
 
 # As systemd-analyze counts: 1.2 of 10.
@@ -192,24 +191,10 @@ def run_tests(tap, args, box):
 
 
 def main():
-    args = arguments(__doc__)
-    need_root()
-    if reason := why_not():
-        skip_all(reason)
-    base, reason = bootstrapped_root()
-    if not base:
-        skip_all(reason)
-    tap = Tap()
-    # meson ends a test that takes too long so: what was begun is put back all the same.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with live_ksm():
-        box = Container(args, base)
-        try:
-            # The container's own filter of system calls knows nothing of Landlock.
-            box.boot('--bind=/sys/kernel/mm/ksm', '--system-call-filter=' + LANDLOCK)
-            run_tests(tap, args, box)
-        finally:
-            box.remove()
+    args, tap = arguments(__doc__), Tap()
+    # The container's own filter of system calls knows nothing of Landlock.
+    with booted(args, '--system-call-filter=' + LANDLOCK) as box:
+        run_tests(tap, args, box)
     return tap.done()
 
 

@@ -8,9 +8,8 @@ import signal
 import sys
 import time
 
-from common import (KSM, Mergeable, Tap, arguments, knob, knob_number, live_ksm, need_root, read, skip_all,
-                    wait_for, write)
-from container import Container, bootstrapped_root, why_not
+from common import KSM, Mergeable, Tap, arguments, knob, knob_number, read, wait_for, write
+from container import booted
 from unit import CONF, FAST, PLENTY, SHORT, Unit
 
 STATE_KEYS = ('VERSION POLICY PHASE RUN PAGES_TO_SCAN SLEEP_MSEC TOTAL_KB FREE_KB COMMITTED_KB '
@@ -306,28 +305,14 @@ TESTS = [test_units_verify, test_enable_now, test_plenty_then_short, test_reload
 
 
 def main():
-    args = arguments(__doc__)
-    need_root()
-    if reason := why_not():
-        skip_all(reason)
-    base, reason = bootstrapped_root()
-    if not base:
-        skip_all(reason)
-    tap = Tap()
-    # meson ends a test that takes too long so: what was begun is put back all the same.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with live_ksm():
-        box = Container(args, base)
-        try:
-            box.boot('--bind=/sys/kernel/mm/ksm')
-            unit = Unit(args, box)
-            for test in TESTS:
-                try:
-                    test(tap, unit)
-                except Exception as error:  # one test's trouble is not the others'
-                    tap.ok(False, f'{test.__name__} runs to its end', f'{type(error).__name__}: {error}')
-        finally:
-            box.remove()
+    args, tap = arguments(__doc__), Tap()
+    with booted(args) as box:
+        unit = Unit(args, box)
+        for test in TESTS:
+            try:
+                test(tap, unit)
+            except Exception as error:  # one test's trouble is not the others'
+                tap.ok(False, f'{test.__name__} runs to its end', f'{type(error).__name__}: {error}')
     return tap.done()
 
 

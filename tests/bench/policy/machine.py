@@ -7,7 +7,6 @@ import fcntl
 import mmap
 import os
 import pathlib
-import re
 import signal
 import subprocess
 import sys
@@ -15,8 +14,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / 'system'))
 
-from common import (KNOBS_AT_REST, KSM, LOCK, knob, knob_number, knobs_at_rest,  # noqa: E402
-                    processes_named, read, wait_for, write)
+from common import (KNOBS_AT_REST, KSM, LOCK, free_kb, knob, knob_number,  # noqa: E402
+                    knobs_at_rest, meminfo, processes_named, read, wait_for, write)
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None)
@@ -77,18 +76,6 @@ def cgroup_root():
         if fields[2] == 'cgroup2' and 'rw' in fields[3].split(','):
             return pathlib.Path(fields[1])
     return None
-
-
-def meminfo():
-    """In kB."""
-    return {name: int(kb) for name, kb in
-            re.findall(r'^(\w+):\s+(\d+)', read('/proc/meminfo'), re.M)}
-
-
-def free_kb():
-    """What the original calls free."""
-    info = meminfo()
-    return info['MemFree'] + info['Buffers'] + info['Cached']
 
 
 class Group:
