@@ -76,11 +76,13 @@ struct adaptive_kind {
 
 /* All zeros is a fresh one. Only src/policy/adaptive*.c look inside. */
 struct adaptive_state {
-        bool started;            /* there was a call before */
-        bool short_of_memory;    /* with hysteresis */
-        uint64_t short_usec;     /* since when */
-        uint64_t last_usec;      /* of the last call */
-        struct ksm_sample last;  /* figures of the last call */
+        bool started;           /* there was a call before */
+        bool short_of_memory;   /* with hysteresis */
+        uint64_t short_usec;    /* since when */
+        uint64_t last_usec;     /* of the last call */
+        struct ksm_sample last; /* figures of the last call */
+        bool unmerged_known;
+        int64_t unmerged_kb;     /* what would have been available with nothing merged, then */
         int64_t last_anon_pages; /* when guests' memory was looked at last */
         uint64_t looked_usec;
         bool had_guests;
@@ -97,10 +99,10 @@ struct adaptive_state {
         bool pass_late;   /* the kernel had begun with it before: new processes come last */
         bool looks_again; /* new memory was not met, the next pass may */
         enum decision_why pass_why;
-        uint64_t pass_usec;     /* its start */
-        uint64_t progress_usec; /* when ksmd was last seen at work */
-        struct ksm_sample pass; /* figures at its start */
-        int64_t pass_known_pages;
+        uint64_t pass_usec;       /* its start */
+        uint64_t progress_usec;   /* when ksmd was last seen at work */
+        struct ksm_sample pass;   /* figures at its start */
+        int64_t pass_known_pages; /* without those that have gone with their guest since */
         int64_t pass_saved_pages;
         int64_t pass_anon_pages;
         int64_t boundary_pages; /* scanned and skipped where the kernel's pass began; -1: unknown */
@@ -123,7 +125,7 @@ struct adaptive_state {
         double candidates_new;     /* pages that the last pass saw for the first time */
         double candidates_changed; /* pages that it found changed, without the chronic ones */
         double candidates_broken;  /* pages of them that had been merged */
-        uint64_t grown_usec;       /* since when memory is known to have grown at rest; 0 */
+        uint64_t grown_usec; /* since when memory grows without a pause, at rest; 0: it does not */
         double p_new, p_changed, p_broken; /* which share of them merges in the next pass */
         double mergeable_share; /* which share of the growth of anonymous memory KSM may merge */
         double loss_rate;       /* share of the merged pages that breaks up each second */

@@ -41,6 +41,7 @@ enum decision_why {
         WHY_ASKED,      /* retune */
         WHY_NOTHING,    /* all has been merged that pays (at rest) */
         WHY_NO_PAGES,   /* no page is mergeable (at rest) */
+        WHY_GROWS,      /* memory still grows: a pass is better made a bit later (at rest) */
         WHY_BUDGET,     /* a pass would pay, but not within the budget yet (at rest) */
 };
 

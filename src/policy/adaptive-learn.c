@@ -20,6 +20,7 @@
 #define LOSS_MAX         (1.0 / 30)
 #define ANON_SPAN_SEC    2.0 /* of which the growth of guests is the mean */
 #define ANON_LOOK_SEC    0.3
+#define STARTED_SEC      1.0
 #define CANDIDATES_MIN   64
 #define NEW_GUESTS_SHARE 0.01
 #define BACKOFF_SEC_MIN  30.0
@@ -83,6 +84,9 @@ void adaptive_learn_size(struct adaptive_state *state, const struct adaptive_vie
                                              saturating_mul(view->anon_pages, -1));
         if (state->looked_usec > 0 && elapsed < ANON_LOOK_SEC)
                 return;
+        /* What a guest has that has just started, has not come since the last look long ago. */
+        if ((view->sample->events & EVENT_GUEST_STARTED) && elapsed > STARTED_SEC)
+                elapsed = STARTED_SEC;
         if (state->last_anon_pages >= 0 && elapsed > 0) {
                 double rate = clamp(difference(view->anon_pages, state->last_anon_pages) / elapsed,
                                     0, 1e12);
@@ -106,7 +110,10 @@ void adaptive_learn_rest(struct adaptive_state *state, const struct adaptive_vie
         look_for_broken(state, view);
         if (view->fresh && view->anon_pages >= 0 && view->anon_pages < state->rest_anon_pages)
                 state->rest_anon_pages = view->anon_pages;
-        if (view->anon_pages > state->rest_anon_pages && state->grown_usec == 0)
+        /* What has come long ago is no reason to be in haste with what comes now. */
+        if (!(adaptive_growth(state, view) > 0))
+                state->grown_usec = 0;
+        else if (state->grown_usec == 0)
                 state->grown_usec = view->now_usec;
         /* What was true of yesterday's guests need not be of today's. */
         adaptive_forget(state, clamp(elapsed / P_FORGET_SEC, 0, 1));

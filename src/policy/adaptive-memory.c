@@ -67,6 +67,18 @@ static double scarcity(const struct adaptive_view *view)
         return factor;
 }
 
+int64_t adaptive_known_pages(const struct ksm_sample *ksm)
+{
+        return saturating_add(
+                saturating_add(at_least_0(ksm->pages_shared), at_least_0(ksm->pages_sharing)),
+                saturating_add(at_least_0(ksm->pages_unshared), at_least_0(ksm->pages_volatile)));
+}
+
+int64_t adaptive_saved_pages(const struct ksm_sample *ksm)
+{
+        return ksm_saved_bytes(ksm) / (ksm->page_bytes > 0 ? ksm->page_bytes : 4096);
+}
+
 void adaptive_look(struct adaptive_view *view, const struct adaptive_params *params,
                    const struct classic_params *classic, const struct adaptive_state *state,
                    const struct sample *sample, uint64_t now_usec)
@@ -80,11 +92,8 @@ void adaptive_look(struct adaptive_view *view, const struct adaptive_params *par
                 .sample = sample,
                 .now_usec = now_usec,
                 .elapsed_sec = state->started ? seconds_between(state->last_usec, now_usec) : 0,
-                .saved_pages = ksm_saved_bytes(ksm) / page_bytes,
-                .known_pages = saturating_add(saturating_add(at_least_0(ksm->pages_shared),
-                                                             at_least_0(ksm->pages_sharing)),
-                                              saturating_add(at_least_0(ksm->pages_unshared),
-                                                             at_least_0(ksm->pages_volatile))),
+                .saved_pages = adaptive_saved_pages(ksm),
+                .known_pages = adaptive_known_pages(ksm),
                 .anon_pages = SAMPLE_ABSENT,
                 .available_kb = memory->available_kb >= 0 ? memory->available_kb
                                                           : memory_reclaimable_kb(memory),

@@ -77,6 +77,11 @@ void adaptive_plan(const struct adaptive_state *state, const struct adaptive_vie
                    struct adaptive_plan *ret_plan);
 /* Whether passes with and without smart_scan share their times, and take turns. */
 bool adaptive_in_turns(const struct adaptive_state *state, const struct adaptive_view *view);
+/* Pages that KSM knows, and those that it saves. */
+int64_t adaptive_known_pages(const struct ksm_sample *ksm);
+int64_t adaptive_saved_pages(const struct ksm_sample *ksm);
+/* Mergeable pages a second that come just now; 0 where memory does not grow to speak of. */
+double adaptive_growth(const struct adaptive_state *state, const struct adaptive_view *view);
 /* What a pass would cost now, in CPU seconds. */
 double adaptive_pass_cost(const struct adaptive_state *state, const struct adaptive_view *view,
                           bool smart);

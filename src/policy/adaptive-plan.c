@@ -8,8 +8,9 @@
 #define HASHED_PAGE_SEC 1.2e-6
 #define PERIOD_SEC_MIN  30.0
 #define PERIOD_SEC_MAX  3600.0
-#define GROWTH_SEC_MAX  8.0 /* growth is awaited no longer */
-#define HASHED_WAIT     0.5 /* nor, for what is hashed, longer than so much of what it takes */
+#define GROWTH_SEC_MAX  8.0    /* growth is awaited no longer */
+#define HASHED_WAIT     0.5    /* nor, for what is hashed, longer than so much of what it takes */
+#define GROWS_SHARE     0.0001 /* of memory a second; what grows slower is not awaited */
 #define ASKED_AGAIN_SEC 30.0
 #define CHANGED_PASSES  4 /* in a row at most, where only known pages have changed */
 #define SMART_SAVES     0.5
@@ -55,6 +56,13 @@ static double grown_pages(const struct adaptive_state *state, const struct adapt
                 return 0;
         grown = difference(view->anon_pages, state->rest_anon_pages);
         return grown > least ? grown * state->mergeable_share : 0;
+}
+
+double adaptive_growth(const struct adaptive_state *state, const struct adaptive_view *view)
+{
+        if (state->anon_rate < GROWS_SHARE * (double)view->sample->memory.total_kb / 4)
+                return 0;
+        return state->anon_rate * state->mergeable_share;
 }
 
 static uint64_t later(uint64_t usec, double seconds)
@@ -142,7 +150,7 @@ static double plan_hashed(const struct adaptive_state *state, const struct adapt
         if (hashed > 0 && hashed * value >= cost)
                 take(plan,
                      due_with_growth(view, state->rest_usec, hashed,
-                                     state->anon_rate * state->mergeable_share * state->p_new, cost,
+                                     adaptive_growth(state, view) * state->p_new, cost,
                                      clamp(cost * HASHED_WAIT, 0, GROWTH_SEC_MAX), plan),
                      smart, burst, WHY_CANDIDATES);
         return hashed;
@@ -162,9 +170,25 @@ static void plan_growth(const struct adaptive_state *state, const struct adaptiv
                 return;
         take(plan,
              due_with_growth(view, state->grown_usec, pages,
-                             state->anon_rate * state->mergeable_share * state->p_new, cost,
-                             GROWTH_SEC_MAX, plan),
+                             adaptive_growth(state, view) * state->p_new, cost, GROWTH_SEC_MAX,
+                             plan),
              has_smart, true, view->now_usec < state->watch_until_usec ? WHY_GUEST : WHY_GROWTH);
+}
+
+/* Memory has become short, and nothing is known to KSM. */
+static void plan_first(const struct adaptive_state *state, const struct adaptive_view *view,
+                       bool has_smart, struct adaptive_plan *plan)
+{
+        double pages =
+                clamp((double)view->anon_pages, 0, 1e15) * state->mergeable_share * state->p_new;
+        double cost =
+                clamp((double)view->anon_pages, 0, 1e15) * (HASHED_PAGE_SEC + search_sec(state));
+
+        take(plan,
+             due_with_growth(view, state->short_usec, pages,
+                             adaptive_growth(state, view) * state->p_new, cost,
+                             clamp(cost * HASHED_WAIT, 0, GROWTH_SEC_MAX), plan),
+             has_smart, true, WHY_SHORT);
 }
 
 /* Merged pages that have been written to: likewise, if they are equal again. */
@@ -242,7 +266,7 @@ void adaptive_plan(const struct adaptive_state *state, const struct adaptive_vie
         double hashed;
 
         if (state->rest_usec == 0) {
-                take(&plan, view->now_usec, has_smart, true, WHY_SHORT);
+                plan_first(state, view, has_smart, &plan);
         } else {
                 if ((view->sample->events & EVENT_ASKED) && !state->in_pass &&
                     seconds_between(state->rest_usec, view->now_usec) >= ASKED_AGAIN_SEC)

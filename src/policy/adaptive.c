@@ -9,9 +9,14 @@
 #define GROWS_USEC     UINT64_C(1000000)   /* while memory grows it is looked at so often */
 #define WATCH_SEC_MIN  1.0
 #define WATCH_SEC_MAX  15.0
-#define TOKENS_SEC_MAX 60.0 /* of saved budget, or what a pass costs */
+#define WATCH_FACTOR   1.7
+#define FALL_SHARE_MIN 0.001 /* of memory; less is noise */
+#define TOKENS_SEC_MAX 60.0  /* of saved budget, or what a pass costs */
 #define CALL_USEC_MIN  UINT64_C(20000)
-#define LOOK_SEC       2.0 /* no older are the guests' figures in a pass */
+#define BRAKE_MSEC     100
+#define BRAKE_USEC     UINT64_C(40000)
+#define BRAKE_PAGES    16
+#define LOOK_SEC       4.0 /* no older are the guests' figures in a pass */
 
 static int64_t pages_passed(const struct ksm_sample *ksm)
 {
@@ -131,11 +136,48 @@ static void follow_pass(struct adaptive_state *state, const struct adaptive_view
                 state->pass_seen = true;
 }
 
+/* When memory is to be looked at while a guest that has started may fill its own; UINT64_MAX: not.
+ */
+static uint64_t watch_guest(struct adaptive_state *state, const struct adaptive_view *view)
+{
+        double after_sec = state->watch_sec;
+
+        if (view->now_usec >= state->watch_until_usec)
+                return UINT64_MAX;
+        state->watch_sec = clamp(after_sec * WATCH_FACTOR, WATCH_SEC_MIN, WATCH_SEC_MAX);
+        return view->now_usec + (uint64_t)(after_sec * USEC_PER_SEC);
+}
+
+/*
+ * Memory is plentiful. If it goes on falling as fast as since the last call, it is short after the
+ * margin over that rate: it is looked at twice until then.
+ */
+static void wait_for_shortness(struct adaptive_state *state, const struct adaptive_view *view,
+                               struct decision *decision)
+{
+        double margin = difference(view->unmerged_kb, view->threshold_kb), fallen = 0;
+        uint64_t watch_usec = watch_guest(state, view);
+
+        decision->next_usec = view->now_usec + ADAPTIVE_CALL_MAX_USEC;
+        if (watch_usec < decision->next_usec)
+                decision->next_usec = watch_usec;
+        if (state->unmerged_known)
+                fallen = difference(state->unmerged_kb, view->unmerged_kb);
+        if (fallen > FALL_SHARE_MIN * (double)view->sample->memory.total_kb) {
+                uint64_t short_usec = view->now_usec + USEC_PER_SEC / 2;
+
+                short_usec += (uint64_t)(clamp(view->elapsed_sec * margin / fallen / 2, 0, 3600) *
+                                         USEC_PER_SEC);
+                if (short_usec < decision->next_usec)
+                        decision->next_usec = short_usec;
+        }
+}
+
 static void rest(struct adaptive_state *state, const struct adaptive_view *view,
                  struct decision *decision)
 {
         struct adaptive_plan plan;
-        uint64_t next_usec;
+        uint64_t next_usec, watch_usec;
 
         adaptive_plan(state, view, &plan);
         if (plan.due_usec <= view->now_usec) {
@@ -143,18 +185,15 @@ static void rest(struct adaptive_state *state, const struct adaptive_view *view,
                 return;
         }
         next_usec = plan.due_usec;
-        if (view->now_usec < state->watch_until_usec) {
-                uint64_t look_usec = view->now_usec + (uint64_t)(state->watch_sec * USEC_PER_SEC);
-
-                state->watch_sec = clamp(state->watch_sec * 1.3, WATCH_SEC_MIN, WATCH_SEC_MAX);
-                if (look_usec < next_usec)
-                        next_usec = look_usec;
-        }
+        watch_usec = watch_guest(state, view);
+        if (watch_usec < next_usec)
+                next_usec = watch_usec;
         if (plan.grows && next_usec > view->now_usec + GROWS_USEC)
                 next_usec = view->now_usec + GROWS_USEC;
         decision->verdict = VERDICT_STOP;
         decision->phase = PHASE_REST;
         decision->why = plan.waits_for_budget    ? WHY_BUDGET
+                        : plan.grows             ? WHY_GROWS
                         : view->known_pages == 0 ? WHY_NO_PAGES
                                                  : WHY_NOTHING;
         decision->pass_due_usec = plan.due_usec;
@@ -192,6 +231,21 @@ static void find_boundary(struct adaptive_state *state, const struct adaptive_vi
         state->boundary_pages = boundary;
 }
 
+/*
+ * The pages of a guest that has ended go when ksmd next works. They are not to hide as many that
+ * have come, nor what has been merged.
+ */
+static void forget_ended(struct adaptive_state *state, const struct adaptive_view *view)
+{
+        double gone = difference(adaptive_known_pages(&state->last), view->known_pages), merged;
+
+        if (!state->in_pass || !(gone > 0))
+                return;
+        merged = clamp(difference(adaptive_saved_pages(&state->last), view->saved_pages), 0, gone);
+        state->pass_known_pages -= (int64_t)clamp(gone, 0, (double)state->pass_known_pages);
+        state->pass_saved_pages -= (int64_t)clamp(merged, 0, (double)state->pass_saved_pages);
+}
+
 static void update(struct adaptive_state *state, const struct adaptive_view *view)
 {
         const struct ksm_sample *ksm = &view->sample->ksm;
@@ -202,6 +256,7 @@ static void update(struct adaptive_state *state, const struct adaptive_view *vie
                 begin_again(state, view->now_usec);
         else if (ksm->full_scans > state->last.full_scans)
                 find_boundary(state, view);
+        forget_ended(state, view);
         state->tokens_sec += rate * view->elapsed_sec;
         state->tokens_sec = clamp(state->tokens_sec, -1e9,
                                   cost > TOKENS_SEC_MAX * rate ? cost : TOKENS_SEC_MAX * rate);
@@ -241,7 +296,7 @@ static void decide(struct adaptive_state *state, const struct adaptive_view *vie
                 decision->verdict = VERDICT_STOP;
                 decision->phase = PHASE_OFF;
                 decision->why = WHY_PLENTY;
-                decision->next_usec = view->now_usec + ADAPTIVE_CALL_MAX_USEC;
+                wait_for_shortness(state, view, decision);
                 return;
         }
         if (state->in_pass)
@@ -263,6 +318,29 @@ static void decide(struct adaptive_state *state, const struct adaptive_view *vie
                     (state->landing ? LOOK_SEC / 8 : LOOK_SEC))
                         decision->light_next = false;
         }
+}
+
+/*
+ * Who writes to run while ksmd scans without sleeping waits for its lock, and spins on it, for many
+ * batches. So it is first made to sleep.
+ */
+static void brake(const struct adaptive_state *state, const struct adaptive_view *view,
+                  struct decision *decision)
+{
+        const struct ksm_sample *ksm = &view->sample->ksm;
+
+        if (decision->verdict != VERDICT_STOP || ksm->run != 1 || ksm->sleep_millisecs != 0)
+                return;
+        decision->verdict = VERDICT_START;
+        decision->phase = state->pass_burst ? PHASE_BURST : PHASE_PROBE;
+        decision->why = state->pass_why;
+        decision->smart_scan = ksm->smart_scan < 0 ? SMART_SCAN_LEAVE : state->pass_smart;
+        decision->cpu_percent = adaptive_share_percent(state, view->params);
+        decision->pages_to_scan = BRAKE_PAGES;
+        decision->sleep_millisecs = BRAKE_MSEC;
+        decision->light_next = true;
+        decision->pass_due_usec = 0;
+        decision->next_usec = view->now_usec + BRAKE_USEC;
 }
 
 void adaptive_decide(const struct adaptive_params *params, const struct classic_params *classic,
@@ -293,12 +371,15 @@ void adaptive_decide(const struct adaptive_params *params, const struct classic_
         if (sample->memory.total_kb > 0) {
                 update(state, &view);
                 decide(state, &view, &decision);
+                brake(state, &view, &decision);
                 if (decision.next_usec < now_usec + CALL_USEC_MIN)
                         decision.next_usec = now_usec + CALL_USEC_MIN;
                 if (decision.next_usec > now_usec + ADAPTIVE_CALL_MAX_USEC)
                         decision.next_usec = now_usec + ADAPTIVE_CALL_MAX_USEC;
                 state->last = sample->ksm;
                 state->last_usec = now_usec;
+                state->unmerged_known = true;
+                state->unmerged_kb = view.unmerged_kb;
                 state->light = decision.light_next;
         }
         decision.last_pass = state->last_pass;

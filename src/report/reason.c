@@ -93,6 +93,8 @@ static const char *name_why(enum decision_why why)
                 return "all is merged that pays";
         case WHY_NO_PAGES:
                 return "no page is mergeable";
+        case WHY_GROWS:
+                return "the guests' memory still grows, and so a pass is soon worth more";
         case WHY_BUDGET:
                 return "the CPU time of the last passes is more than KSM_CPU_BUDGET allows by now";
         case WHY_PLENTY:

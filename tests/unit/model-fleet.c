@@ -61,7 +61,7 @@ const struct model_form model_long_form = {
         .event_sec = 300,
         .end_sec = 600,
         .rest_sec = 1800,
-        .thres_coef = 60,
+        .thres_coef = 20,
 };
 
 struct fleet_guest {
@@ -292,7 +292,7 @@ static void live(struct model_host *host, void *context)
 static void set_up(struct model_fleet *fleet, struct model_host *host,
                    const struct model_form *form, const struct model_contestant *contestant)
 {
-        double load_kb = form->units * form->unit_pages * 4 * (form->guests + WAVE) +
+        double load_kb = form->units * form->unit_pages * 4 * form->guests +
                          (double)form->qemu * QEMU_COUNTED * 1024;
         unsigned share = 0;
 
@@ -306,11 +306,10 @@ static void set_up(struct model_fleet *fleet, struct model_host *host,
         host->fixed_msec = contestant->msec;
         host->settings.adaptive.cpu_max = contestant->cpu_max;
         host->settings.classic.thres_coef = form->thres_coef;
-        /* Asked, it decides, and once more as that has ended its sleep. */
-        if (contestant->driver == DRIVER_FORCED) {
-                host->next_call_sec = ORIGINAL_FIRST_SEC;
-                host->state.classic.npages = host->settings.classic.npages_boost;
-        }
+        if (contestant->driver == DRIVER_FORCED)
+                host->next_call_sec = form->event_sec / 8 < ORIGINAL_FIRST_SEC
+                                              ? form->event_sec / 8
+                                              : ORIGINAL_FIRST_SEC;
         for (unsigned r = 0; r <= REGIONS; r++) {
                 fleet->first[r] = form->units * share / 100;
                 share += r < REGIONS ? shares[r] : 0;

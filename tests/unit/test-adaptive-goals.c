@@ -147,9 +147,9 @@ static void test_schedule(void **state)
         struct model_form form = model_long_form;
 
         if (!runs_slowly()) {
-                check_form(&form, 0.46, 2.7);
+                check_form(&form, 0.43, 2.9);
                 form.guests = 6;
-                check_form(&form, 0.4, 3);
+                check_form(&form, 0.42, 3);
                 form = model_long_form;
         }
         form.unit_pages = 64;

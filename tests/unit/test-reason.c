@@ -195,6 +195,13 @@ static const struct pass_case {
          "no page is mergeable",
          "KSM at rest, no page is mergeable: "},
         {{.phase = PHASE_REST,
+          .why = WHY_GROWS,
+          .decided_usec = SECONDS(400),
+          .pass_due_usec = SECONDS(404)},
+         "the guests' memory still grows, and so a pass is soon worth more; the next pass is due "
+         "in 4 s",
+         "KSM at rest for 4 s, the guests' memory still grows, and so a pass is soon worth more: "},
+        {{.phase = PHASE_REST,
           .why = WHY_BUDGET,
           .last_pass = PASS(-2048, 12340),
           .decided_usec = SECONDS(400),
