@@ -76,16 +76,16 @@ struct adaptive_kind {
 
 /* All zeros is a fresh one. Only src/policy/adaptive*.c look inside. */
 struct adaptive_state {
-        bool started;           /* there was a call before */
-        bool short_of_memory;   /* with hysteresis */
-        uint64_t short_usec;    /* since when */
-        uint64_t last_usec;     /* of the last call */
-        struct ksm_sample last; /* figures of the last call */
-        bool unmerged_known;
+        bool started;            /* there was a call before */
+        bool short_of_memory;    /* with hysteresis */
+        uint64_t short_usec;     /* since when */
+        uint64_t last_usec;      /* of the last call */
+        struct ksm_sample last;  /* figures of the last call */
         int64_t unmerged_kb;     /* what would have been available with nothing merged, then */
         int64_t last_anon_pages; /* when guests' memory was looked at last */
         uint64_t looked_usec;
         bool had_guests;
+        bool unmerged_known;
         bool light;         /* the last decision asked for fresh figures of KSM only */
         uint64_t full_usec; /* when all figures were fresh */
         uint64_t hold_usec; /* no pass before: somebody else has stopped one */

@@ -307,9 +307,8 @@ static void set_up(struct model_fleet *fleet, struct model_host *host,
         host->settings.adaptive.cpu_max = contestant->cpu_max;
         host->settings.classic.thres_coef = form->thres_coef;
         if (contestant->driver == DRIVER_FORCED)
-                host->next_call_sec = form->event_sec / 8 < ORIGINAL_FIRST_SEC
-                                              ? form->event_sec / 8
-                                              : ORIGINAL_FIRST_SEC;
+                host->next_call_sec = form->event_sec / 8 < ORIGINAL_FIRST_SEC ? form->event_sec / 8
+                                                                               : ORIGINAL_FIRST_SEC;
         for (unsigned r = 0; r <= REGIONS; r++) {
                 fleet->first[r] = form->units * share / 100;
                 share += r < REGIONS ? shares[r] : 0;
