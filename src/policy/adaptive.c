@@ -242,8 +242,12 @@ static void forget_ended(struct adaptive_state *state, const struct adaptive_vie
         if (!state->in_pass || !(gone > 0))
                 return;
         merged = clamp(difference(adaptive_saved_pages(&state->last), view->saved_pages), 0, gone);
-        state->pass_known_pages -= (int64_t)clamp(gone, 0, (double)state->pass_known_pages);
-        state->pass_saved_pages -= (int64_t)clamp(merged, 0, (double)state->pass_saved_pages);
+        state->pass_known_pages =
+                saturating_add(state->pass_known_pages, -(int64_t)clamp(gone, 0, 1e15));
+        if (state->pass_known_pages < 0)
+                state->pass_known_pages = 0;
+        state->pass_saved_pages =
+                saturating_add(state->pass_saved_pages, -(int64_t)clamp(merged, 0, 1e15));
 }
 
 static void update(struct adaptive_state *state, const struct adaptive_view *view)
