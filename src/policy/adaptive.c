@@ -11,7 +11,8 @@
 #define WATCH_SEC_MAX  15.0
 #define WATCH_FACTOR   1.7
 #define FALL_SHARE_MIN 0.001 /* of memory; less is noise */
-#define TOKENS_SEC_MAX 60.0  /* of saved budget, or what a pass costs */
+#define FALL_SEC_MIN   0.5
+#define TOKENS_SEC_MAX 60.0 /* of saved budget, or what a pass costs */
 #define CALL_USEC_MIN  UINT64_C(20000)
 #define BRAKE_MSEC     100
 #define BRAKE_USEC     UINT64_C(40000)
@@ -136,8 +137,7 @@ static void follow_pass(struct adaptive_state *state, const struct adaptive_view
                 state->pass_seen = true;
 }
 
-/* When memory is to be looked at while a guest that has started may fill its own; UINT64_MAX: not.
- */
+/* When memory is to be looked at, as a guest that has started may fill its own; UINT64_MAX: not. */
 static uint64_t watch_guest(struct adaptive_state *state, const struct adaptive_view *view)
 {
         double after_sec = state->watch_sec;
@@ -164,12 +164,12 @@ static void wait_for_shortness(struct adaptive_state *state, const struct adapti
         if (state->unmerged_known)
                 fallen = difference(state->unmerged_kb, view->unmerged_kb);
         if (fallen > FALL_SHARE_MIN * (double)view->sample->memory.total_kb) {
-                uint64_t short_usec = view->now_usec + USEC_PER_SEC / 2;
+                double half_sec = clamp(view->elapsed_sec * margin / fallen / 2, 0, 3600);
+                uint64_t look_usec =
+                        view->now_usec + (uint64_t)((half_sec + FALL_SEC_MIN) * USEC_PER_SEC);
 
-                short_usec += (uint64_t)(clamp(view->elapsed_sec * margin / fallen / 2, 0, 3600) *
-                                         USEC_PER_SEC);
-                if (short_usec < decision->next_usec)
-                        decision->next_usec = short_usec;
+                if (look_usec < decision->next_usec)
+                        decision->next_usec = look_usec;
         }
 }
 
