@@ -333,7 +333,8 @@ static void brake(const struct adaptive_state *state, const struct adaptive_view
 {
         const struct ksm_sample *ksm = &view->sample->ksm;
 
-        if (decision->verdict != VERDICT_STOP || ksm->run != 1 || ksm->sleep_millisecs != 0)
+        if (decision->verdict != VERDICT_STOP || ksm->run != 1 || ksm->sleep_millisecs != 0 ||
+            state->pass_why == WHY_NONE)
                 return;
         decision->verdict = VERDICT_START;
         decision->phase = state->pass_burst ? PHASE_BURST : PHASE_PROBE;

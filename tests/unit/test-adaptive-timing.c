@@ -160,6 +160,14 @@ static void test_brake(void **state)
                 struct decision decision;
 
                 sample.ksm.smart_scan = smart[i];
+                /* What somebody else has let run is not ours to drive. */
+                sample.ksm.run = 1;
+                sample.ksm.sleep_millisecs = 0;
+                sample.memory.available_kb = 12 * GIB_KB;
+                decision = decide(&policy_state, &sample, SECOND / 2);
+                assert_int_equal(decision.verdict, VERDICT_STOP);
+                sample = a_full_host(3 * GIB_KB);
+                sample.ksm.smart_scan = smart[i];
                 decision = decide(&policy_state, &sample, SECOND);
                 assert_int_equal(decision.phase, PHASE_BURST);
                 assert_int_equal(decision.sleep_millisecs, 0);
