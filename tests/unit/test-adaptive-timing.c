@@ -74,7 +74,7 @@ static void test_guest_starts(void **state)
         assert_int_equal(decision.next_usec, now + ADAPTIVE_CALL_MAX_USEC);
 }
 
-/* 100 MiB of 1 GiB a second come: the first pass would meet but a part, and the next one, too. */
+/* 256 MiB a second come: the first pass would meet but a part, and the next one, too. */
 static void test_first_pass(void **state)
 {
         for (unsigned ends_after = 1; ends_after < 20; ends_after++) {
@@ -174,7 +174,7 @@ static void test_brake(void **state)
                 sample.ksm.run = 1;
                 sample.ksm.sleep_millisecs = 0;
                 sample.ksm.pages_to_scan = decision.pages_to_scan;
-                /* A foreign hand unmerges, memory is plentiful again. */
+                /* Memory is plentiful again. */
                 sample.memory.available_kb = 12 * GIB_KB;
                 decision = decide(&policy_state, &sample, 400 * SECOND);
                 assert_int_equal(decision.verdict, VERDICT_START);
