@@ -85,7 +85,6 @@ struct adaptive_state {
         int64_t last_anon_pages; /* when guests' memory was looked at last */
         uint64_t looked_usec;
         bool had_guests;
-        bool unmerged_known;
         bool light;         /* the last decision asked for fresh figures of KSM only */
         uint64_t full_usec; /* when all figures were fresh */
         uint64_t hold_usec; /* no pass before: somebody else has stopped one */

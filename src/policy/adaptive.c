@@ -155,14 +155,14 @@ static uint64_t watch_guest(struct adaptive_state *state, const struct adaptive_
 static void wait_for_shortness(struct adaptive_state *state, const struct adaptive_view *view,
                                struct decision *decision)
 {
-        double margin = difference(view->unmerged_kb, view->threshold_kb), fallen = 0;
+        double margin = difference(view->unmerged_kb, view->threshold_kb);
+        /* Before the second call this is below 0, as the state begins with 0. */
+        double fallen = difference(state->unmerged_kb, view->unmerged_kb);
         uint64_t watch_usec = watch_guest(state, view);
 
         decision->next_usec = view->now_usec + ADAPTIVE_CALL_MAX_USEC;
         if (watch_usec < decision->next_usec)
                 decision->next_usec = watch_usec;
-        if (state->unmerged_known)
-                fallen = difference(state->unmerged_kb, view->unmerged_kb);
         if (fallen > FALL_SHARE_MIN * (double)view->sample->memory.total_kb) {
                 double half_sec = clamp(view->elapsed_sec * margin / fallen / 2, 0, 3600);
                 uint64_t look_usec =
@@ -383,7 +383,6 @@ void adaptive_decide(const struct adaptive_params *params, const struct classic_
                         decision.next_usec = now_usec + ADAPTIVE_CALL_MAX_USEC;
                 state->last = sample->ksm;
                 state->last_usec = now_usec;
-                state->unmerged_known = true;
                 state->unmerged_kb = view.unmerged_kb;
                 state->light = decision.light_next;
         }
