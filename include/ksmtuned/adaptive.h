@@ -139,6 +139,7 @@ struct adaptive_state {
                 broken_from_pages; /* now, at the pass's start and end */
         double broken_pages;       /* merged pages that were written to since, as it seems */
         double tokens_sec;         /* CPU seconds that the budget allows; negative: owed */
+        double lost_sec;           /* of what is owed, for bursts that brought nothing */
         uint64_t watch_until_usec; /* a guest starts: its memory is looked at often until then */
         double watch_sec;          /* span between these looks */
 

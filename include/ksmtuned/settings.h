@@ -73,6 +73,11 @@ int settings_load(struct settings **ret_settings, const struct sysroot *root, co
 /* "keep", "stop", "unmerge" and "rss", "pss", "vsz" */
 const char *stop_action_name(enum stop_action action);
 const char *guest_metric_name(enum guest_metric metric);
+/*
+ * What counts as a guest's memory with these settings: KSM_PS_METRIC; with the adaptive policy the
+ * RSS, which tells it what guests have come to hold, be it merged or not.
+ */
+enum guest_metric settings_guest_metric(const struct settings *settings);
 
 /*
  * A time span as KSM_MONITOR_INTERVAL takes it, "10", "0.5", "2m", from SETTINGS_INTERVAL_MIN_USEC

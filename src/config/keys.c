@@ -126,6 +126,11 @@ const char *guest_metric_name(enum guest_metric metric)
         return metrics[metric];
 }
 
+enum guest_metric settings_guest_metric(const struct settings *settings)
+{
+        return settings->policy.kind == POLICY_ADAPTIVE ? GUEST_METRIC_RSS : settings->ps_metric;
+}
+
 enum key key_find(const char *name)
 {
         for (int key = 0; key < KEY_COUNT; key++)

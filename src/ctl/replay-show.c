@@ -243,7 +243,7 @@ static void print_configurations(const struct replay *replay)
                                        : "");
                 if (*replay->header.ps_metric &&
                     strcmp(replay->header.ps_metric,
-                           guest_metric_name(track->settings->ps_metric)) != 0)
+                           guest_metric_name(settings_guest_metric(track->settings))) != 0)
                         printf("   committed counts as recorded (KSM_PS_METRIC=%s)\n",
                                replay->header.ps_metric);
         }

@@ -51,7 +51,7 @@ int sampler_open(struct sampler *sampler, const struct sysroot *root, const char
                 return r;
         }
         guests_set_match(sampler->guests, (const char *const *)sampler->settings->vm_match,
-                         sampler->settings->ps_metric);
+                         settings_guest_metric(sampler->settings));
         return 0;
 }
 
@@ -192,7 +192,7 @@ void sampler_header(const struct sampler *sampler, uint64_t interval_usec,
 
         (void)snprintf(header.ksmtuned, sizeof(header.ksmtuned), "%s", KSMTUNED_VERSION);
         (void)snprintf(header.ps_metric, sizeof(header.ps_metric), "%s",
-                       guest_metric_name(sampler->settings->ps_metric));
+                       guest_metric_name(settings_guest_metric(sampler->settings)));
         if (sysroot_read(sampler->root, "/proc/sys/kernel/osrelease", header.kernel,
                          sizeof(header.kernel)) < 0)
                 header.kernel[0] = '\0';

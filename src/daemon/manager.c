@@ -65,7 +65,7 @@ static int on_libvirt(void *userdata, const char *kind, const char *domain)
 static void watch_guests(struct manager *manager)
 {
         guests_set_match(manager->guests, (const char *const *)manager->settings->vm_match,
-                         manager->settings->ps_metric);
+                         settings_guest_metric(manager->settings));
 }
 
 /* Nothing outside of a made-up root is touched, so there is no libvirt beside it. */

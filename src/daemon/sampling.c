@@ -16,7 +16,7 @@ static void complain_of_scan(struct manager *manager, const struct guests_scan_i
         complain(&manager->complaints, COMPLAINT_GUESTS_METRIC, info->n_unreadable > 0, LOG_WARNING,
                  "%s of %zu guests cannot be read (it takes CAP_SYS_PTRACE); their RSS counts "
                  "instead",
-                 guest_metric_name(manager->settings->ps_metric), info->n_unreadable);
+                 guest_metric_name(settings_guest_metric(manager->settings)), info->n_unreadable);
         complain(
                 &manager->complaints, COMPLAINT_GUESTS_HIDDEN,
                 info->others_hidden  ? 1

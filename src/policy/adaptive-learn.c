@@ -103,7 +103,7 @@ void adaptive_learn_size(struct adaptive_state *state, const struct adaptive_vie
 
 void adaptive_learn_rest(struct adaptive_state *state, const struct adaptive_view *view)
 {
-        double elapsed = view->elapsed_sec;
+        double elapsed = view->elapsed_sec, p_new;
 
         if (!(elapsed > 0))
                 return;
@@ -115,8 +115,12 @@ void adaptive_learn_rest(struct adaptive_state *state, const struct adaptive_vie
                 state->grown_usec = 0;
         else if (state->grown_usec == 0)
                 state->grown_usec = view->now_usec;
-        /* What was true of yesterday's guests need not be of today's. */
+        /* What was true of yesterday's guests need not be of today's. But what new pages did not
+         * bring is paid for first, before they are tried again. */
+        p_new = state->p_new;
         adaptive_forget(state, clamp(elapsed / P_FORGET_SEC, 0, 1));
+        if (state->lost_sec > 0)
+                state->p_new = p_new;
 }
 
 /* The cost of a page that was searched for, with what the others cost taken off. */
@@ -332,6 +336,26 @@ static double first_backoff(const struct adaptive_state *state, const struct ada
                      BACKOFF_SEC_MIN, longest_backoff(state, view, smart));
 }
 
+/*
+ * The budget is charged with what was due by time, and with bursts that brought nothing. What
+ * another burst brings beyond its cost redeems those: this host's memory does merge.
+ */
+static void account(struct adaptive_state *state, double surplus_sec)
+{
+        double redeemed = clamp(surplus_sec, 0, state->lost_sec);
+
+        if (state->chain_period || !(surplus_sec > 0))
+                state->tokens_sec -= state->chain_cpu_sec;
+        if (state->chain_period)
+                return;
+        if (surplus_sec > 0) {
+                state->lost_sec -= redeemed;
+                state->tokens_sec += redeemed;
+        } else {
+                state->lost_sec += state->chain_cpu_sec;
+        }
+}
+
 void adaptive_learn_chain(struct adaptive_state *state, const struct adaptive_view *view)
 {
         bool paid = state->chain_yield * view->page_value > state->chain_cpu_sec;
@@ -363,9 +387,7 @@ void adaptive_learn_chain(struct adaptive_state *state, const struct adaptive_vi
                         clamp(state->full.backoff_sec, 0,
                               clamp(first_backoff(state, view, false) / REST_SHARE, BACKOFF_SEC_MIN,
                                     BACKOFF_SEC_MAX));
-        /* What came of an event and has paid is paid for. */
-        if (state->chain_period || !paid)
-                state->tokens_sec -= state->chain_cpu_sec;
+        account(state, state->chain_yield * view->page_value - state->chain_cpu_sec);
         state->smart.ended_usec = view->now_usec;
         if (state->chain_full || state->full.ended_usec == 0)
                 state->full.ended_usec = view->now_usec;

@@ -7,6 +7,11 @@
 #define PRESSURE_UNIT      500.0 /* hundredths of a per cent of stalled time that double the price */
 #define PRESSURE_MAX       10.0
 #define PRESSURE_EVENT     3.0
+#define WATCH_SEC_MIN      1.0
+#define WATCH_SEC_MAX      15.0
+#define WATCH_FACTOR       1.7
+#define FALL_SHARE_MIN     0.001 /* of memory; less is noise */
+#define FALL_SEC_MIN       0.5
 
 double seconds_between(uint64_t from_usec, uint64_t to_usec)
 {
@@ -94,6 +99,8 @@ void adaptive_look(struct adaptive_view *view, const struct adaptive_params *par
                 .elapsed_sec = state->started ? seconds_between(state->last_usec, now_usec) : 0,
                 .saved_pages = adaptive_saved_pages(ksm),
                 .known_pages = adaptive_known_pages(ksm),
+                .merged_pages = saturating_add(at_least_0(ksm->pages_shared),
+                                               at_least_0(ksm->pages_sharing)),
                 .anon_pages = SAMPLE_ABSENT,
                 .available_kb = memory->available_kb >= 0 ? memory->available_kb
                                                           : memory_reclaimable_kb(memory),
@@ -128,4 +135,39 @@ bool adaptive_short(const struct adaptive_view *view, const struct adaptive_stat
                 return true;
         return view->unmerged_kb <=
                saturating_add(view->threshold_kb, margin_kb > least_kb ? margin_kb : least_kb);
+}
+
+uint64_t adaptive_watch_guest(struct adaptive_state *state, const struct adaptive_view *view)
+{
+        double after_sec = clamp(state->watch_sec, WATCH_SEC_MIN, WATCH_SEC_MAX);
+
+        if (view->now_usec >= state->watch_until_usec)
+                return UINT64_MAX;
+        state->watch_sec = after_sec * WATCH_FACTOR;
+        return view->now_usec + (uint64_t)(after_sec * USEC_PER_SEC);
+}
+
+/*
+ * Memory is plentiful. If it goes on falling as fast as since the last call, it is short after the
+ * margin over that rate: it is looked at twice until then.
+ */
+void adaptive_wait_for_shortness(struct adaptive_state *state, const struct adaptive_view *view,
+                                 struct decision *decision)
+{
+        double margin = difference(view->unmerged_kb, view->threshold_kb);
+        /* Before the second call this is below 0, as the state begins with 0. */
+        double fallen = difference(state->unmerged_kb, view->unmerged_kb);
+        uint64_t watch_usec = adaptive_watch_guest(state, view);
+
+        decision->next_usec = view->now_usec + ADAPTIVE_CALL_MAX_USEC;
+        if (watch_usec < decision->next_usec)
+                decision->next_usec = watch_usec;
+        if (fallen > FALL_SHARE_MIN * (double)view->sample->memory.total_kb) {
+                double half_sec = clamp(view->elapsed_sec * margin / fallen / 2, 0, 3600);
+                uint64_t look_usec =
+                        view->now_usec + (uint64_t)((half_sec + FALL_SEC_MIN) * USEC_PER_SEC);
+
+                if (look_usec < decision->next_usec)
+                        decision->next_usec = look_usec;
+        }
 }

@@ -148,6 +148,15 @@ static double call_after_sec(const struct adaptive_state *state, const struct ad
         return clamp(left_sec * 0.8, CALL_SEC_MIN, most);
 }
 
+/* One of the last batches, which takes no more of a CPU than those before. */
+static double landing_sec(const struct adaptive_state *state, const struct adaptive_view *view)
+{
+        double share = (double)adaptive_share_percent(state, view->params) / 100;
+
+        return share < 0.5 ? clamp(share / (1 - share) * LANDING_MSEC / 1e3, 0, LANDING_SEC)
+                           : LANDING_SEC;
+}
+
 /*
  * A batch ends where the pass ends. So the last one is followed by a long sleep, in which run can
  * be set to 0 before ksmd begins with the next pass. That is worth more than what would be scanned
@@ -160,7 +169,7 @@ static bool land(struct adaptive_state *state, const struct adaptive_view *view,
         double done = pages_done(state, view), known = (double)view->known_pages;
         /* The mean of the pass: who shares the CPU with ksmd makes single spans misleading. */
         double page_sec = done > 0 ? state->pass_cpu_sec / done : 0;
-        double batch = LANDING_SEC / clamp(page_sec, PAGE_LEAST_SEC, PAGE_PEAK_SEC);
+        double batch = landing_sec(state, view) / clamp(page_sec, PAGE_LEAST_SEC, PAGE_PEAK_SEC);
         double left = known - done, slack = state->boundary_slack;
         double new_pages = expected_pages(state, view);
 
@@ -197,11 +206,9 @@ void adaptive_pace(struct adaptive_state *state, const struct adaptive_view *vie
                 /* The next pages may be dear ones: a batch of them may take a few times as long,
                  * until the next call. */
                 double share = (double)percent / 100;
-                double batch_sec = share / (1 - share) * real_sec, dear_sec = DEAR * batch_sec;
+                double dear_sec = DEAR * share / (1 - share) * real_sec;
 
-                if (batch_sec < BATCH_SEC)
-                        batch_sec = BATCH_SEC;
-                most = batch_sec / (state->page_sec > 0 ? state->page_sec : PAGE_SEC);
+                most = BATCH_SEC / (state->page_sec > 0 ? state->page_sec : PAGE_SEC);
                 if (dear_sec > 4 * BATCH_SEC || real_sec > 0.05)
                         dear_sec = 4 * BATCH_SEC;
                 if (most > dear_sec / peak_sec)

@@ -5,9 +5,10 @@
 
 #include "ksmtuned/adaptive.h"
 
-#define USEC_PER_SEC 1e6
-#define LIFE_SEC     3600.0 /* a merged page counts for an hour at most */
-#define REST_SHARE   8.0    /* where no pass has paid yet, an eighth of the budget is spent */
+#define USEC_PER_SEC            1e6
+#define LIFE_SEC                3600.0 /* a merged page counts for an hour at most */
+#define ADAPTIVE_BURST_SCARCITY 4.0    /* memory is so dear that passes are in haste */
+#define REST_SHARE              8.0 /* where no pass has paid yet, an eighth of the budget is spent */
 
 /* What a call looks at, worked out once. */
 struct adaptive_view {
@@ -19,6 +20,9 @@ struct adaptive_view {
         bool fresh;          /* all figures are of now, none is repeated */
         int64_t saved_pages; /* S */
         int64_t known_pages; /* N */
+        /* Of them: pages_shared + pages_sharing. Merged zero pages are in S, but no longer known.
+         */
+        int64_t merged_pages;
         bool has_guests;
         int64_t anon_pages;   /* guests' memory, else AnonPages + S; SAMPLE_ABSENT */
         int64_t available_kb; /* MemAvailable, or what comes nearest to it */
@@ -41,6 +45,11 @@ void adaptive_look(struct adaptive_view *view, const struct adaptive_params *par
                    const struct classic_params *classic, const struct adaptive_state *state,
                    const struct sample *sample, uint64_t now_usec);
 bool adaptive_short(const struct adaptive_view *view, const struct adaptive_state *state);
+/* When memory is to be looked at, as a guest that has started may fill its own; UINT64_MAX: not. */
+uint64_t adaptive_watch_guest(struct adaptive_state *state, const struct adaptive_view *view);
+/* When it is to be looked at while it is plentiful: into @decision's next_usec. */
+void adaptive_wait_for_shortness(struct adaptive_state *state, const struct adaptive_view *view,
+                                 struct decision *decision);
 
 /* adaptive-learn.c: what passes cost and bring. */
 /* What was learnt about this host's memory, all of it or a share. */
@@ -86,7 +95,7 @@ double adaptive_growth(const struct adaptive_state *state, const struct adaptive
 double adaptive_pass_cost(const struct adaptive_state *state, const struct adaptive_view *view,
                           bool smart);
 /* CPU seconds a second that the budget allows at rest. */
-double adaptive_budget_rate(const struct adaptive_view *view);
+double adaptive_budget_rate(const struct adaptive_params *params);
 /* Whether what is left of the pass is worth its CPU time. */
 bool adaptive_goes_on(const struct adaptive_state *state, const struct adaptive_view *view);
 

@@ -15,7 +15,6 @@
 #define CHANGED_PASSES  4 /* in a row at most, where only known pages have changed */
 #define SMART_SAVES     0.5
 #define BURST_SHARE     0.01 /* of the known pages; so many new ones are no trifle */
-#define BURST_SCARCITY  4.0  /* memory is so dear that the budget does not matter */
 #define JUDGE_PROGRESS  0.25
 #define JUDGE_SHARE     0.8   /* of all pages; fewer candidates may all lie at the end */
 #define JUDGE_PAGES     20000 /* fewer do not pay the judging */
@@ -29,22 +28,17 @@ static double search_sec(const struct adaptive_state *state)
 double adaptive_pass_cost(const struct adaptive_state *state, const struct adaptive_view *view,
                           bool smart)
 {
-        const struct ksm_sample *ksm = &view->sample->ksm;
-        double passed_over = (double)view->saved_pages, others;
+        double passed_over = (double)view->merged_pages, others;
 
-        if (ksm->pages_shared > 0)
-                passed_over += (double)ksm->pages_shared;
         if (smart)
                 passed_over += adaptive_skipped_pages(state, view);
         others = (double)view->known_pages - passed_over;
         return passed_over * MERGED_PAGE_SEC + (others > 0 ? others * search_sec(state) : 0);
 }
 
-double adaptive_budget_rate(const struct adaptive_view *view)
+double adaptive_budget_rate(const struct adaptive_params *params)
 {
-        double rate = (double)view->params->cpu_budget_milli / 1e5;
-
-        return view->scarcity > 1 ? rate * sqrt(view->scarcity) : rate;
+        return (double)params->cpu_budget_milli / 1e5;
 }
 
 /* Pages that have come up since the last pass and that KSM may know. */
@@ -107,7 +101,7 @@ static double period_sec(const struct adaptive_view *view, const struct adaptive
                          double cost)
 {
         double period = kind->backoff_sec / sqrt(clamp(view->scarcity, 0.01, 100));
-        double most = cost / adaptive_budget_rate(view);
+        double most = cost / adaptive_budget_rate(view->params);
 
         if (kind->growth_rate > 0 && view->page_price > 0) {
                 double best = sqrt(2 * cost / (view->page_price * kind->growth_rate));
@@ -123,7 +117,8 @@ static double next_period_sec(const struct adaptive_state *state, const struct a
 {
         double cost = adaptive_pass_cost(state, view, false);
 
-        return clamp(REST_SHARE * cost / adaptive_budget_rate(view), PERIOD_SEC_MIN, LIFE_SEC);
+        return clamp(REST_SHARE * cost / adaptive_budget_rate(view->params), PERIOD_SEC_MIN,
+                     LIFE_SEC);
 }
 
 /*
@@ -133,7 +128,7 @@ static double next_period_sec(const struct adaptive_state *state, const struct a
 static double plan_hashed(const struct adaptive_state *state, const struct adaptive_view *view,
                           struct adaptive_plan *plan)
 {
-        bool burst = state->pass_burst || view->scarcity >= BURST_SCARCITY ||
+        bool burst = state->pass_burst || view->scarcity >= ADAPTIVE_BURST_SCARCITY ||
                      state->candidates_new > BURST_SHARE * (double)view->known_pages;
         double hashed = state->candidates_new * state->p_new;
         bool smart = adaptive_smart_covers(state, view);
@@ -156,7 +151,10 @@ static double plan_hashed(const struct adaptive_state *state, const struct adapt
         return hashed;
 }
 
-/* Pages that have come since: it takes a pass that hashes them and one that merges them. */
+/*
+ * Pages that have come since: it takes a pass that hashes them and one that merges them. Where such
+ * bursts have brought nothing so far, this one is to be worth what is owed for them, too.
+ */
 static void plan_growth(const struct adaptive_state *state, const struct adaptive_view *view,
                         bool has_smart, double hashed, struct adaptive_plan *plan)
 {
@@ -165,8 +163,9 @@ static void plan_growth(const struct adaptive_state *state, const struct adaptiv
         double cost = adaptive_pass_cost(state, view, has_smart) +
                       adaptive_pass_cost(state, view, false) +
                       grown * (HASHED_PAGE_SEC + search_sec(state));
+        double owed = clamp(-state->tokens_sec, 0, 1e15);
 
-        if (!(grown > 0) || pages * view->page_value < cost)
+        if (!(grown > 0) || pages * view->page_value < cost + owed)
                 return;
         take(plan,
              due_with_growth(view, state->grown_usec, pages,
@@ -206,7 +205,8 @@ static void plan_broken(const struct adaptive_state *state, const struct adaptiv
         /* They go on breaking as fast: a pass for each √(2Wr/μ) pages. */
         if (pages * view->page_price * elapsed < 2 * cost)
                 return;
-        take(plan, view->now_usec, has_smart, view->scarcity >= BURST_SCARCITY, WHY_BROKEN);
+        take(plan, view->now_usec, has_smart, view->scarcity >= ADAPTIVE_BURST_SCARCITY,
+             WHY_BROKEN);
 }
 
 /*
@@ -225,7 +225,7 @@ static void plan_periods(const struct adaptive_state *state, const struct adapti
 {
         double full_cost = adaptive_pass_cost(state, view, false);
         double smart_cost = adaptive_pass_cost(state, view, true);
-        bool burst = view->scarcity >= BURST_SCARCITY;
+        bool burst = view->scarcity >= ADAPTIVE_BURST_SCARCITY;
         bool in_turns = adaptive_in_turns(state, view);
         enum decision_why why = burst ? WHY_PRESSURE : WHY_PERIOD;
         uint64_t full_usec = later(in_turns ? state->smart.ended_usec : state->full.ended_usec,
@@ -244,8 +244,8 @@ static void plan_periods(const struct adaptive_state *state, const struct adapti
                         take(&period, smart_usec, true, burst, why);
         }
         if (state->tokens_sec < 0) {
-                uint64_t paid_usec =
-                        later(view->now_usec, -state->tokens_sec / adaptive_budget_rate(view));
+                uint64_t paid_usec = later(view->now_usec,
+                                           -state->tokens_sec / adaptive_budget_rate(view->params));
 
                 period.waits_for_budget = paid_usec > period.due_usec;
                 if (period.waits_for_budget)

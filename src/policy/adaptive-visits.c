@@ -24,11 +24,7 @@ static unsigned next_visit(unsigned visit)
 
 static double unmerged_pages(const struct adaptive_view *view)
 {
-        return clamp(difference(view->known_pages, view->saved_pages) -
-                             (view->sample->ksm.pages_shared > 0
-                                      ? (double)view->sample->ksm.pages_shared
-                                      : 0),
-                     0, 1e15);
+        return clamp(difference(view->known_pages, view->merged_pages), 0, 1e15);
 }
 
 double adaptive_skipped_pages(const struct adaptive_state *state, const struct adaptive_view *view)

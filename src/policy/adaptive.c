@@ -7,12 +7,7 @@
 #define HOLD_USEC      UINT64_C(60000000)
 #define WATCH_USEC     UINT64_C(120000000) /* a guest's start */
 #define GROWS_USEC     UINT64_C(1000000)   /* while memory grows it is looked at so often */
-#define WATCH_SEC_MIN  1.0
-#define WATCH_SEC_MAX  15.0
-#define WATCH_FACTOR   1.7
-#define FALL_SHARE_MIN 0.001 /* of memory; less is noise */
-#define FALL_SEC_MIN   0.5
-#define TOKENS_SEC_MAX 60.0 /* of saved budget, or what a pass costs */
+#define TOKENS_SEC_MAX 60.0                /* of saved budget, or what a pass costs */
 #define CALL_USEC_MIN  UINT64_C(20000)
 #define BRAKE_MSEC     100
 #define BRAKE_USEC     UINT64_C(40000)
@@ -106,12 +101,31 @@ static bool at_work(const struct adaptive_state *state, const struct ksm_sample 
                difference(ksm->ksmd_cpu_nsec, last->ksmd_cpu_nsec) > 5e6;
 }
 
+/* A pass that nobody waited for is at its end sooner, as something has happened meanwhile. */
+static void hurry(struct adaptive_state *state, const struct adaptive_view *view)
+{
+        unsigned events = view->sample->events;
+        enum decision_why why =
+                events & EVENT_ASKED           ? WHY_ASKED
+                : events & EVENT_GUEST_STARTED ? WHY_GUEST
+                : events & EVENT_PRESSURE || view->scarcity >= ADAPTIVE_BURST_SCARCITY
+                        ? WHY_PRESSURE
+                        : WHY_NONE;
+
+        if (state->pass_burst || why == WHY_NONE)
+                return;
+        state->pass_burst = true;
+        if (state->pass_why != WHY_CANDIDATES)
+                state->pass_why = why;
+}
+
 static void follow_pass(struct adaptive_state *state, const struct adaptive_view *view)
 {
         const struct ksm_sample *ksm = &view->sample->ksm;
         struct adaptive_plan plan;
 
         state->pass_cpu_sec += view->cpu_sec;
+        hurry(state, view);
         if (at_work(state, ksm))
                 state->progress_usec = view->now_usec;
         if (ksm->full_scans > state->pass.full_scans) {
@@ -137,42 +151,6 @@ static void follow_pass(struct adaptive_state *state, const struct adaptive_view
                 state->pass_seen = true;
 }
 
-/* When memory is to be looked at, as a guest that has started may fill its own; UINT64_MAX: not. */
-static uint64_t watch_guest(struct adaptive_state *state, const struct adaptive_view *view)
-{
-        double after_sec = state->watch_sec;
-
-        if (view->now_usec >= state->watch_until_usec)
-                return UINT64_MAX;
-        state->watch_sec = clamp(after_sec * WATCH_FACTOR, WATCH_SEC_MIN, WATCH_SEC_MAX);
-        return view->now_usec + (uint64_t)(after_sec * USEC_PER_SEC);
-}
-
-/*
- * Memory is plentiful. If it goes on falling as fast as since the last call, it is short after the
- * margin over that rate: it is looked at twice until then.
- */
-static void wait_for_shortness(struct adaptive_state *state, const struct adaptive_view *view,
-                               struct decision *decision)
-{
-        double margin = difference(view->unmerged_kb, view->threshold_kb);
-        /* Before the second call this is below 0, as the state begins with 0. */
-        double fallen = difference(state->unmerged_kb, view->unmerged_kb);
-        uint64_t watch_usec = watch_guest(state, view);
-
-        decision->next_usec = view->now_usec + ADAPTIVE_CALL_MAX_USEC;
-        if (watch_usec < decision->next_usec)
-                decision->next_usec = watch_usec;
-        if (fallen > FALL_SHARE_MIN * (double)view->sample->memory.total_kb) {
-                double half_sec = clamp(view->elapsed_sec * margin / fallen / 2, 0, 3600);
-                uint64_t look_usec =
-                        view->now_usec + (uint64_t)((half_sec + FALL_SEC_MIN) * USEC_PER_SEC);
-
-                if (look_usec < decision->next_usec)
-                        decision->next_usec = look_usec;
-        }
-}
-
 static void rest(struct adaptive_state *state, const struct adaptive_view *view,
                  struct decision *decision)
 {
@@ -185,7 +163,7 @@ static void rest(struct adaptive_state *state, const struct adaptive_view *view,
                 return;
         }
         next_usec = plan.due_usec;
-        watch_usec = watch_guest(state, view);
+        watch_usec = adaptive_watch_guest(state, view);
         if (watch_usec < next_usec)
                 next_usec = watch_usec;
         if (plan.grows && next_usec > view->now_usec + GROWS_USEC)
@@ -253,7 +231,8 @@ static void forget_ended(struct adaptive_state *state, const struct adaptive_vie
 static void update(struct adaptive_state *state, const struct adaptive_view *view)
 {
         const struct ksm_sample *ksm = &view->sample->ksm;
-        double rate = adaptive_budget_rate(view), cost = adaptive_pass_cost(state, view, false);
+        double rate = adaptive_budget_rate(view->params),
+               cost = adaptive_pass_cost(state, view, false);
         bool is_short;
 
         if (ksm->full_scans < state->last.full_scans)
@@ -264,9 +243,10 @@ static void update(struct adaptive_state *state, const struct adaptive_view *vie
         state->tokens_sec += rate * view->elapsed_sec;
         state->tokens_sec = clamp(state->tokens_sec, -1e9,
                                   cost > TOKENS_SEC_MAX * rate ? cost : TOKENS_SEC_MAX * rate);
+        state->lost_sec = clamp(state->lost_sec, 0, clamp(-state->tokens_sec, 0, 1e9));
         if (view->sample->events & EVENT_GUEST_STARTED) {
                 state->watch_until_usec = view->now_usec + WATCH_USEC;
-                state->watch_sec = WATCH_SEC_MIN;
+                state->watch_sec = 0;
         }
         if (view->fresh)
                 state->full_usec = view->now_usec;
@@ -300,7 +280,7 @@ static void decide(struct adaptive_state *state, const struct adaptive_view *vie
                 decision->verdict = VERDICT_STOP;
                 decision->phase = PHASE_OFF;
                 decision->why = WHY_PLENTY;
-                wait_for_shortness(state, view, decision);
+                adaptive_wait_for_shortness(state, view, decision);
                 return;
         }
         if (state->in_pass)

@@ -116,7 +116,7 @@ class Suite:
     def shares(self):
         """Pages that have no equal are the dearest: a long burst."""
         tap = self.tap
-        for percent, mib in ((20, 512), (50, 512), (100, 1024)):
+        for percent, mib in ((20, 512), (50, 512), (80, 768), (100, 1024)):
             with self.guests(mib, mib, common_percent=2), \
                     self.daemon(f'KSM_CPU_MAX={percent}\n') as daemon:
                 self.phase(daemon, 'burst')

@@ -205,7 +205,8 @@ static int64_t kb_of_units(const struct model_host *host, int64_t units)
 void model_host_sample(const struct model_host *host, struct sample *ret_sample)
 {
         int64_t unmerged_kb = kb_of_units(host, host->ksm.present);
-        int64_t anon_kb = unmerged_kb - kb_of_units(host, host->ksm.sharing);
+        int64_t zero_kb = kb_of_units(host, host->ksm.zero_pages);
+        int64_t anon_kb = unmerged_kb - kb_of_units(host, host->ksm.sharing) - zero_kb;
         int64_t available_kb = host->total_kb - host->other_kb - host->anon_other_kb - anon_kb;
         struct sample sample = {
                 .memory = {.total_kb = host->total_kb,
@@ -213,7 +214,8 @@ void model_host_sample(const struct model_host *host, struct sample *ret_sample)
                            .cached_kb = available_kb > 0 ? available_kb / 2 : 0,
                            .available_kb = available_kb > 0 ? available_kb : 0,
                            .anon_kb = anon_kb + host->anon_other_kb},
-                .guests = {.count = model_host_guests(host), .committed_kb = unmerged_kb},
+                /* The kernel's zero page is nobody's resident memory. */
+                .guests = {.count = model_host_guests(host), .committed_kb = unmerged_kb - zero_kb},
                 .events = host->events,
         };
 
@@ -370,7 +372,8 @@ static void feel_pressure(struct model_host *host)
 
         model_host_sample(host, &sample);
         share = (double)(host->total_kb - host->other_kb - host->anon_other_kb -
-                         (kb_of_units(host, host->ksm.present - host->ksm.sharing))) /
+                         kb_of_units(host, host->ksm.present - host->ksm.sharing -
+                                                   host->ksm.zero_pages)) /
                 (double)host->total_kb;
         host->pressure_centi = share >= 0.05 ? 0 : (0.05 - share) * 200000;
         if (host->pressure_centi > 9900)

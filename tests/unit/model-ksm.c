@@ -113,6 +113,8 @@ static void take_out(struct model_ksm *ksm, struct model_unit *unit)
                 ksm->unshared--;
                 if (ksm->unstable[unit->content] == unit)
                         ksm->unstable[unit->content] = NULL;
+        } else if (unit->place == MODEL_ZERO_PAGE) {
+                ksm->zero_pages--;
         }
         unit->place = MODEL_NOWHERE;
 }
@@ -148,6 +150,8 @@ void model_ksm_write(struct model_ksm *ksm, struct model_unit *unit, uint32_t co
                 take_out(ksm, unit);
                 unit->stale = true;
                 ksm->stale++;
+        } else if (unit->place == MODEL_ZERO_PAGE) {
+                take_out(ksm, unit);
         }
         /* A page of the unstable tree stays in it, as what it was: ksmd finds that out. */
         if (unit->place == MODEL_UNSTABLE && ksm->unstable[unit->content] == unit)
@@ -201,6 +205,11 @@ static double look_at(struct model_ksm *ksm, struct model_unit *unit)
         if (unit->hashed != unit->content + 1 || unit->busy) {
                 unit->hashed = unit->content + 1;
                 return COST_HASH;
+        }
+        if (unit->content == MODEL_ZERO && ksm->use_zero_pages) {
+                unit->place = MODEL_ZERO_PAGE;
+                ksm->zero_pages++;
+                return COST_MERGE;
         }
         twin = ksm->unstable[unit->content];
         if (unit->content == MODEL_ZERO || ksm->merged[unit->content] > 0) {
@@ -276,6 +285,14 @@ void model_ksm_go(struct model_ksm *ksm, double seconds)
                 }
                 if (!unit->present)
                         continue;
+                /* ksmd walks by, and forgets that there was a page. */
+                if (unit->place == MODEL_ZERO_PAGE) {
+                        ksm->known -= unit->known;
+                        unit->known = false;
+                        unit->hashed = 0;
+                        unit->age = unit->skips = 0;
+                        continue;
+                }
                 ksm->known += !unit->known;
                 unit->known = true;
                 if (skip(ksm, unit)) {
@@ -313,7 +330,7 @@ void model_ksm_sample(const struct model_ksm *ksm, struct ksm_sample *ret_sample
                 .pages_volatile = (int64_t)((double)(ksm->known - ksm->shared - ksm->sharing -
                                                      ksm->stale - ksm->unshared) *
                                             unit),
-                .ksm_zero_pages = 0,
+                .ksm_zero_pages = (int64_t)((double)ksm->zero_pages * unit),
                 .page_bytes = 4096,
                 .ksmd_cpu_nsec = (int64_t)(ksm->cpu_sec * 1e9),
                 .pages_scanned = (int64_t)ksm->pages_scanned,
@@ -323,7 +340,7 @@ void model_ksm_sample(const struct model_ksm *ksm, struct ksm_sample *ret_sample
 
 double model_ksm_saved(const struct model_ksm *ksm)
 {
-        return (double)ksm->sharing * ksm->unit_pages;
+        return (double)(ksm->sharing + ksm->zero_pages) * ksm->unit_pages;
 }
 
 double model_ksm_reachable(struct model_ksm *ksm)

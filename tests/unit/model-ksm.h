@@ -18,7 +18,7 @@
 #define MODEL_PROCESSES_MAX 256
 #define MODEL_ZERO          0 /* the content of pages of zeros */
 
-enum model_place { MODEL_NOWHERE, MODEL_UNSTABLE, MODEL_STABLE };
+enum model_place { MODEL_NOWHERE, MODEL_UNSTABLE, MODEL_STABLE, MODEL_ZERO_PAGE };
 
 struct model_unit {
         uint32_t content;
@@ -51,9 +51,10 @@ struct model_ksm {
         uint32_t n_contents, contents_max;
 
         /* Knobs. */
-        int64_t run, pages_to_scan, sleep_millisecs, smart_scan;
+        int64_t run, pages_to_scan, sleep_millisecs, smart_scan, use_zero_pages;
         /* Counters, in units; pages_* in pages. */
         int64_t full_scans, shared, sharing, unshared, known, present;
+        int64_t zero_pages; /* units that are the kernel's own zero page, and soon unknown to KSM */
         int64_t stale; /* units that the kernel still counts as merged: ksmd finds that out */
         double pages_scanned, pages_skipped;
         double cpu_sec;

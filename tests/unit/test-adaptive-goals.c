@@ -222,6 +222,69 @@ static void test_nothing_to_merge(void **state)
         model_host_release(&host);
 }
 
+/*
+ * The same with so much memory, and so many guests that come and go, that each would be worth a
+ * burst if it merged as others do. A week of it takes the budget, and the first bursts.
+ */
+static void test_turnover(void **state)
+{
+        const double days = runs_slowly() ? 2 : 7;
+        struct model_host host;
+        double pass_sec, hours = 0;
+
+        model_host_init(&host, 1, 1024, TOTAL_KB * 5, 1024);
+        host.settings.classic.thres_coef = 99;
+        host.rates.zero = host.rates.common = 0;
+        host.rates.boot_sec = 60;
+        for (unsigned i = 0; i < 24; i++)
+                (void)model_host_start_guest(&host);
+        host.rates.guests_per_hour = 12;
+        model_host_run(&host, days * 86400, 5);
+        pass_sec = 24 * 1024 * 1024 * 7e-6 * host.ksm.speed;
+        if (host.ksm.cpu_sec > 0.02 * days * 86400 + 3 * pass_sec)
+                fail_msg("ksmd took %g s of %g", host.ksm.cpu_sec, 0.02 * days * 86400);
+        /* Guests that do merge are found once what the others have cost is paid for. */
+        host.rates.common = 0.5;
+        for (unsigned i = 0; i < 4; i++)
+                (void)model_host_start_guest(&host);
+        host.rates.guests_per_hour = 0;
+        model_host_run(&host, days * 86400 + 120, 5);
+        while (hours < 4 && model_ksm_saved(&host.ksm) < 0.9 * model_ksm_reachable(&host.ksm))
+                model_host_run(&host, days * 86400 + (hours += 0.25) * 3600, 5);
+        if (hours >= 4)
+                fail_msg("guests that merge were not found within %g hours", hours);
+        model_host_release(&host);
+}
+
+/*
+ * Merged zero pages that are the kernel's own are saved, but no longer known. They are not to pass
+ * for pages that ksmd need not search for: then old pages would never be looked at again, as the
+ * cheap pass would seem to see all.
+ */
+static void test_zero_pages(void **state)
+{
+        struct model_host host;
+        uint32_t guest;
+
+        model_host_init(&host, 1, 64, TOTAL_KB, 1024);
+        host.settings.classic.thres_coef = 99;
+        host.ksm.use_zero_pages = 1;
+        host.rates.zero = 0.6;
+        host.rates.common = 0.05;
+        for (unsigned i = 0; i < 12; i++)
+                (void)model_host_start_guest(&host);
+        model_host_run(&host, 86400, 1);
+        assert_true(host.ksm.zero_pages > host.ksm.present / 2);
+        for (unsigned i = 1; i <= 4; i++) {
+                guest = model_host_start_guest(&host);
+                model_host_copy_old(&host, guest, 100);
+                model_host_run(&host, 86400 + i * 3600, 1);
+        }
+        assert_true(model_ksm_reachable(&host.ksm) - model_ksm_saved(&host.ksm) <
+                    10 * host.ksm.unit_pages);
+        model_host_release(&host);
+}
+
 static struct outcome at_price(int64_t price_micro, int64_t budget_milli)
 {
         struct model_host host;
@@ -262,15 +325,29 @@ static void test_monotone(void **state)
  * Over a burst, and in each five seconds of it. It is less where a batch for cheap pages would be
  * too long for dear ones.
  */
+static void check_batch(const struct model_host *host, const struct sample *sample)
+{
+        const struct decision *decision = &host->decision;
+        double batch_sec = (double)decision->pages_to_scan * host->state.adaptive.page_sec;
+
+        (void)sample;
+        if (decision->verdict == VERDICT_START && !host->state.adaptive.landing &&
+            batch_sec > 0.0201)
+                fail_msg("at %ld %% a batch of %ld pages takes %g s",
+                         (long)host->settings.adaptive.cpu_max, (long)decision->pages_to_scan,
+                         batch_sec);
+}
+
 static void test_cpu_share(void **state)
 {
-        const int64_t shares[] = {3, 5, 10, 20, 25, 40, 60, 80, 100};
+        const int64_t shares[] = {3, 5, 10, 20, 25, 40, 60, 71, 75, 80, 85, 86, 100};
 
         for (size_t i = 0; i < ELEMENTS(shares); i++) {
                 struct model_host host;
                 double share = (double)shares[i] / 100, measured;
 
-                set_up(&host, DRIVER_ADAPTIVE);
+                set_up_size(&host, DRIVER_ADAPTIVE, shares[i] < 10 ? 256 : 64);
+                host.check = check_batch;
                 host.ksm.speed = i % 2 ? 0.5 : 2;
                 host.settings.adaptive.cpu_max = shares[i];
                 model_host_run(&host, 20 / share > 20 ? 20 : 20 / share, 1);
@@ -289,6 +366,7 @@ int main(void)
                 cmocka_unit_test(test_beside_others),    cmocka_unit_test(test_schedule),
                 cmocka_unit_test(test_late_twins),       cmocka_unit_test(test_plenty),
                 cmocka_unit_test(test_nothing_to_merge), cmocka_unit_test(test_monotone),
+                cmocka_unit_test(test_turnover),         cmocka_unit_test(test_zero_pages),
                 cmocka_unit_test(test_cpu_share),
         };
 

@@ -91,6 +91,7 @@ static void random_host(struct model_host *host, uint64_t seed)
                 host->hide_from = (int)(seed / 5 % MODEL_HIDE_ALL);
         if (seed % 11 == 3)
                 host->hide_from |= MODEL_HIDE_GUESTS;
+        host->ksm.use_zero_pages = seed % 6 == 4;
         host->ksm.speed = between(host, 0.3, 3);
         host->settings.adaptive.cpu_max = (int64_t)between(host, 5, 100.9);
         host->settings.adaptive.cpu_budget_milli = (int64_t)between(host, 200, 5000);
@@ -122,7 +123,7 @@ static void check_host(uint64_t seed)
         cpu = host.ksm.cpu_sec;
         calls = host.calls;
         switches = host.switches;
-        saved = (double)host.ksm.sharing;
+        saved = model_ksm_saved(&host.ksm) / host.ksm.unit_pages;
         reachable = model_ksm_reachable(&host.ksm) / host.ksm.unit_pages;
         if (host.state.adaptive.short_of_memory && host.rates.rewrites_per_sec <= 0 &&
             host.rates.guests_per_hour <= 0 && saved < 0.9 * reachable && reachable > 3)
@@ -135,8 +136,6 @@ static void check_host(uint64_t seed)
 
         /* At rest, nothing comes but what is rewritten: the budget, and a pass of each kind. */
         budget = DAY_SEC * (double)host.settings.adaptive.cpu_budget_milli / 1e5;
-        if (host.price_most > (double)host.settings.adaptive.memory_price_micro)
-                budget *= sqrt(host.price_most / (double)host.settings.adaptive.memory_price_micro);
         /* An accounting that stands still cannot be kept to. */
         if (host.rates.guests_per_hour <= 0 &&
             !(host.hide_from & (MODEL_HIDE_CPU | MODEL_HIDE_TICKS)) &&
@@ -148,8 +147,9 @@ static void check_host(uint64_t seed)
                 describe(seed, "calls an hour", calls, 700 + 6 * host.wall_in_pass_sec / 24);
         if (host.rates.rewrites_per_sec <= 0 && host.rates.guests_per_hour <= 0 &&
             host.state.adaptive.short_of_memory && reachable > 3 &&
-            (double)host.ksm.sharing < 0.95 * reachable)
-                describe(seed, "saved after a day", (double)host.ksm.sharing, 0.95 * reachable);
+            model_ksm_saved(&host.ksm) < 0.95 * reachable * host.ksm.unit_pages)
+                describe(seed, "saved after a day",
+                         model_ksm_saved(&host.ksm) / host.ksm.unit_pages, 0.95 * reachable);
         model_host_release(&host);
 }
 

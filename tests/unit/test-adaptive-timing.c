@@ -109,26 +109,38 @@ static void test_first_pass(void **state)
         }
 }
 
+/* Two passes, and all is merged at 61 s. */
+static struct decision first_burst(struct policy_state *policy_state, struct sample *sample)
+{
+        struct decision decision;
+
+        *sample = a_full_host(3 * GIB_KB);
+        decision = decide(policy_state, sample, SECOND);
+        sample->ksm.run = 1;
+        for (unsigned pass = 1; pass <= 2; pass++) {
+                struct ksm_sample *ksm = &sample->ksm;
+
+                ksm->full_scans = pass;
+                ksm->pages_scanned += 3407872;
+                ksm->pages_volatile = pass == 1 ? 3407872 : 0;
+                ksm->pages_unshared = pass == 1 ? 0 : 2359296;
+                ksm->pages_shared = pass == 1 ? 0 : 262144;
+                ksm->pages_sharing = pass == 1 ? 0 : 786432;
+                ksm->ksmd_cpu_nsec += pass == 1 ? INT64_C(3000000000) : INT64_C(20000000000);
+                decision = decide(policy_state, sample, (1 + 30 * pass) * SECOND);
+        }
+        assert_int_equal(decision.phase, PHASE_REST);
+        sample->ksm.run = 0;
+        return decision;
+}
+
 /* What has come minutes ago does not make a pass begin in the midst of a guest's boot. */
 static void test_growth_begins_anew(void **state)
 {
-        struct sample sample = a_full_host(3 * GIB_KB);
+        struct sample sample;
         struct policy_state policy_state = {0};
-        struct decision decision = decide(&policy_state, &sample, SECOND);
+        struct decision decision = first_burst(&policy_state, &sample);
 
-        sample.ksm.run = 1;
-        for (unsigned pass = 1; pass <= 2; pass++) {
-                sample.ksm.full_scans = pass;
-                sample.ksm.pages_scanned += 3407872;
-                sample.ksm.pages_volatile = pass == 1 ? 3407872 : 0;
-                sample.ksm.pages_unshared = pass == 1 ? 0 : 2359296;
-                sample.ksm.pages_shared = pass == 1 ? 0 : 262144;
-                sample.ksm.pages_sharing = pass == 1 ? 0 : 786432;
-                sample.ksm.ksmd_cpu_nsec += pass == 1 ? INT64_C(3000000000) : INT64_C(20000000000);
-                decision = decide(&policy_state, &sample, (1 + 30 * pass) * SECOND);
-        }
-        assert_int_equal(decision.phase, PHASE_REST);
-        sample.ksm.run = 0;
         /* 64 MiB come, and no more. */
         sample.guests.committed_kb += 65536;
         (void)decide(&policy_state, &sample, 70 * SECOND);
@@ -147,6 +159,50 @@ static void test_growth_begins_anew(void **state)
         decision = decide(&policy_state, &sample, 126 * SECOND);
         assert_int_equal(decision.phase, PHASE_BURST);
         assert_int_equal(decision.why, WHY_GUEST);
+}
+
+/* Nobody waits for a probe, until somebody does. */
+static void test_probe_in_haste(void **state)
+{
+        const struct {
+                unsigned events;
+                int64_t pressure_centi;
+                enum decision_why why;
+        } haste[] = {
+                {EVENT_GUEST_STARTED, 0, WHY_GUEST},
+                {EVENT_PRESSURE, 0, WHY_PRESSURE},
+                {EVENT_ASKED, 0, WHY_ASKED},
+                {0, 3000, WHY_PRESSURE},
+        };
+
+        for (unsigned i = 0; i < sizeof(haste) / sizeof(haste[0]); i++) {
+                struct sample sample;
+                struct policy_state policy_state = {0};
+                struct decision decision = first_burst(&policy_state, &sample);
+                uint64_t now = decision.pass_due_usec;
+
+                decision = decide(&policy_state, &sample, now);
+                assert_int_equal(decision.phase, PHASE_PROBE);
+                assert_int_equal(decision.cpu_percent, 25);
+                sample.ksm.run = 1;
+                sample.ksm.pages_scanned += 100000;
+                sample.events = EVENT_GUEST_ENDED;
+                decision = decide(&policy_state, &sample, now + SECOND);
+                assert_int_equal(decision.phase, PHASE_PROBE);
+                sample.events = haste[i].events;
+                sample.pressure.some.avg10_centi = haste[i].pressure_centi;
+                sample.ksm.pages_scanned += 100000;
+                decision = decide(&policy_state, &sample, now + 2 * SECOND);
+                assert_int_equal(decision.phase, PHASE_BURST);
+                assert_int_equal(decision.why, haste[i].why);
+                assert_int_equal(decision.cpu_percent, 100);
+                /* To its end. */
+                sample.events = 0;
+                sample.pressure.some.avg10_centi = 0;
+                sample.ksm.pages_scanned += 100000;
+                decision = decide(&policy_state, &sample, now + 3 * SECOND);
+                assert_int_equal(decision.phase, PHASE_BURST);
+        }
 }
 
 /* ksmd that does not sleep is made to, and stopped while it does. */
@@ -200,7 +256,7 @@ int main(void)
         const struct CMUnitTest tests[] = {
                 cmocka_unit_test(test_falling),    cmocka_unit_test(test_guest_starts),
                 cmocka_unit_test(test_first_pass), cmocka_unit_test(test_growth_begins_anew),
-                cmocka_unit_test(test_brake),
+                cmocka_unit_test(test_brake),      cmocka_unit_test(test_probe_in_haste),
         };
 
         return cmocka_run_group_tests_name("adaptive-timing", tests, NULL, NULL);

@@ -349,6 +349,22 @@ static void test_applied_as_written(void **state)
         settings_problems_clear(&problems);
 }
 
+/* The adaptive policy sees by the RSS what guests have come to hold. */
+static void test_guest_metric(void **state)
+{
+        const char *text = "KSM_PS_METRIC=pss\n";
+        struct settings_problems problems = {0};
+        struct settings *settings;
+
+        load_text(text, strlen(text), &settings, &problems);
+        assert_non_null(settings);
+        assert_int_equal(settings_guest_metric(settings), GUEST_METRIC_PSS);
+        settings->policy.kind = POLICY_ADAPTIVE;
+        assert_int_equal(settings_guest_metric(settings), GUEST_METRIC_RSS);
+        (void)settings_free(settings);
+        settings_problems_clear(&problems);
+}
+
 /* A file that is all rubbish has an end to what is said about it. */
 static void test_rubbish_is_cut(void **state)
 {
@@ -396,6 +412,7 @@ int main(void)
         char names[ELEMENTS(takens) + ELEMENTS(saids)][80];
         static const struct CMUnitTest others[] = {
                 cmocka_unit_test(test_applied_as_written),
+                cmocka_unit_test(test_guest_metric),
                 cmocka_unit_test(test_rubbish_is_cut),
         };
         size_t n = 0;
