@@ -130,11 +130,12 @@ int ksm_apply(const struct sysroot *root, const struct ksm_knobs *now, const str
 
 /* ksmd's accounting. All zeros is a fresh one; the thread is looked for once and remembered. */
 struct ksmd {
-        pid_t pid; /* 0: not looked for yet, -1: not to be seen from here */
+        pid_t pid;     /* 0: not looked for yet, -1: not to be seen from here */
+        bool in_ticks; /* ksmd_cpu_nsec() had no schedstat to go by */
 };
 
 /*
- * CPU time of ksmd in ns, from its schedstat, else its stat in clock ticks.
- * Return: 0; -EOPNOTSUPP where ksmd cannot be seen (a container's own PID namespace).
+ * CPU time of ksmd in ns, from its schedstat, else (no such file, or one of zeros) its stat in
+ * clock ticks. Return: 0; -EOPNOTSUPP where ksmd cannot be seen (a container's own PID namespace).
  */
 int ksmd_cpu_nsec(struct ksmd *ksmd, const struct sysroot *root, int64_t *ret_nsec);

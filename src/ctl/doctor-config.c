@@ -167,7 +167,8 @@ void check_schedstat(const struct doctor_facts *facts, struct finding *finding)
                             "ksmd's CPU time is told in clock ticks only, so the cost of a short "
                             "pass is known roughly");
                 finding_remedy(finding, "A kernel built with CONFIG_SCHED_INFO=y has "
-                                        "/proc/PID/schedstat.");
+                                        "/proc/PID/schedstat; where that reads 0 0 0, boot with "
+                                        "delayacct on the kernel's command line.");
         }
 }
 

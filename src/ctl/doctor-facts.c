@@ -90,14 +90,10 @@ static int gather_config(const struct sysroot *root, const char *file,
 static int look_at_schedstat(const struct sysroot *root)
 {
         struct ksmd ksmd = {0};
-        char path[48];
         int64_t nsec;
         int r = ksmd_cpu_nsec(&ksmd, root, &nsec);
 
-        if (r < 0)
-                return r;
-        (void)snprintf(path, sizeof(path), "/proc/%d/schedstat", ksmd.pid);
-        return sysroot_exists(root, path);
+        return r < 0 ? r : !ksmd.in_ticks;
 }
 
 /* The first line of tuned's own note; none is fine. */

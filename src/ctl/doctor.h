@@ -54,7 +54,7 @@ struct doctor_facts {
         bool is_root;     /* who asks */
         int run_writable; /* 1; a negative errno; 0 where it was not tried */
         struct status status;
-        int schedstat; /* of ksmd: 1; 0: there is none; a negative errno: ksmd is not seen */
+        int schedstat; /* of ksmd: 1; 0: it tells nothing; a negative errno: ksmd is not seen */
         struct doctor_memory memory;
         struct doctor_config config;
         int n_rivals; /* or a negative errno */

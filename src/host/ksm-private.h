@@ -12,5 +12,6 @@ typedef int ksm_getter(void *userdata, enum ksm_attribute attribute, int64_t *re
 /* ksm_sample(), with @get in the place of ksm_get(). */
 int ksm_sample_by(ksm_getter *get, void *userdata, struct ksm_sample *ret_sample);
 
-/* Parses the text of a schedstat file: ns on the CPU. Return: 0; -EBADMSG. */
+/* Parses the text of a schedstat file: ns on the CPU.
+ * Return: 0; -EBADMSG, also for "0 0 0", with which a kernel says that it keeps no figures. */
 int ksm_schedstat_parse(const char *text, int64_t *ret_nsec);

@@ -204,6 +204,9 @@ int ksm_schedstat_parse(const char *text, int64_t *ret_nsec)
                 nsec = strtoll(text, &rest, 10);
         if (nsec < 0 || errno != 0 || *rest != ' ')
                 return -EBADMSG;
+        /* Who is there has run once: so a kernel answers that has the file and keeps no figures. */
+        if (strcmp(text, "0 0 0\n") == 0)
+                return -EBADMSG;
         *ret_nsec = nsec;
         return 0;
 }
@@ -289,6 +292,7 @@ int ksmd_cpu_nsec(struct ksmd *ksmd, const struct sysroot *root, int64_t *ret_ns
         if (ksmd->pid < 0)
                 return -EOPNOTSUPP;
         r = read_schedstat(root, ksmd->pid, ret_nsec);
+        ksmd->in_ticks = r < 0;
         if (r < 0)
                 r = read_ticks(root, ksmd->pid, ret_nsec);
         return r;

@@ -169,6 +169,9 @@ def test_psi_and_schedstat():
     finds(host, "psi", "advice", "/proc/pressure/memory", remedy=["psi=1"])
     host = Host(state={"POLICY": "adaptive"}).remove("proc/26/schedstat")
     finds(host, "schedstat", "advice", "clock ticks", remedy=["CONFIG_SCHED_INFO"])
+    # The kernel has the file and keeps no figures.
+    host.write("proc/26/schedstat", "0 0 0\n")
+    finds(host, "schedstat", "advice", "clock ticks", remedy=["0 0 0", "delayacct"])
     host = Host()
     host.write("proc/pressure/memory", "rubbish\n")
     finds(host, "psi", "unknown", "makes sense")

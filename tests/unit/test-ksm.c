@@ -311,6 +311,12 @@ static void test_reader(void **state)
         assert_int_equal(sample.run, 0);
         assert_int_equal(sample.full_scans, 3);
         assert_int_equal(sample.ksmd_cpu_nsec, 4711);
+        /* The kernel has stopped keeping them: clock ticks. */
+        put(host, "/proc/39/schedstat", "0 0 0\n");
+        put(host, "/proc/39/stat",
+            "39 (ksmd) S 2 0 0 0 -1 2129984 0 0 0 0 500 34 0 0 25 5 1 0 29 0 0 0 0\n");
+        assert_int_equal(ksm_reader_sample(reader, &ksmd, &sample), 0);
+        assert_int_equal(sample.ksmd_cpu_nsec, 534 * (INT64_C(1000000000) / sysconf(_SC_CLK_TCK)));
         assert_int_equal(ksm_reader_get(reader, KSM_ADVISOR_MODE, &value), 0);
         assert_int_equal(value, KSM_ADVISOR_SCAN_TIME);
 

@@ -53,8 +53,8 @@ static void test_schedstat(void **state)
 /* A kernel without scheduler statistics, and broken ones: clock ticks are what is left. */
 static void test_ticks(void **state)
 {
-        static const char *const broken[] = {
-                "", "\n", "x 1 1\n", "-5 1 1\n", "5", "5\n", "9223372036854775808 1 1\n"};
+        static const char *const broken[] = {"",  "\n",  "x 1 1\n", "-5 1 1\n",
+                                             "5", "5\n", "0 0 0\n", "9223372036854775808 1 1\n"};
         const struct made_up_root *host = *state;
         const int64_t tick_nsec = INT64_C(1000000000) / sysconf(_SC_CLK_TCK);
         struct ksmd ksmd = {0};
@@ -68,7 +68,13 @@ static void test_ticks(void **state)
                 nsec = -1;
                 assert_int_equal(ksmd_cpu_nsec(&ksmd, &host->root, &nsec), 0);
                 assert_true(nsec == 534 * tick_nsec);
+                assert_true(ksmd.in_ticks);
         }
+        /* It has run for less than the clock can tell. */
+        put(host, "/proc/39/schedstat", "0 0 1\n");
+        assert_int_equal(ksmd_cpu_nsec(&ksmd, &host->root, &nsec), 0);
+        assert_true(nsec == 0);
+        assert_false(ksmd.in_ticks);
         put_away(host, "/proc/39/schedstat");
 
         put_process(host, 39, "ksmd", KERNEL_THREAD, "9223372036854775807 0");
