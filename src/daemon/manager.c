@@ -262,8 +262,6 @@ static int decide_and_apply(struct manager *manager, struct sample *sample,
                 .sleep_millisecs = sample->ksm.sleep_millisecs,
                 .smart_scan = sample->ksm.smart_scan,
         };
-        sample->events = manager->new_events;
-        manager->new_events = 0;
         if (foreign_check(&manager->foreign, manager->root, &sample->ksm, now))
                 manager->metering.counters.foreign_writes++;
         last_pass_usec = manager->last_decision.last_pass.ended_usec;
@@ -306,6 +304,8 @@ int manager_decide(struct manager *manager, enum trigger trigger)
                 manager->new_events |= EVENT_PRESSURE;
         if (trigger == TRIGGER_SIGNAL)
                 manager->new_events |= EVENT_ASKED;
+        sample.events = manager->new_events;
+        manager->new_events = 0;
         kernel_settings_step(manager, &sample);
         r = decide_and_apply(manager, &sample, &knobs);
         sampling_judge(manager, &manager->last_decision);
@@ -325,6 +325,8 @@ int manager_step(struct manager *manager)
                 wait_for_interval(manager);
                 return r;
         }
+        /* Whoever came or went meanwhile is for the decision that is put off, with fresh guests. */
+        sample.events = 0;
         r = decide_and_apply(manager, &sample, &knobs);
         if (manager->last_decision.phase != phase ||
             events_now_usec() >= manager->published_usec + PUBLISH_EVERY_USEC)

@@ -57,7 +57,7 @@ struct manager {
         struct ending *ending;           /* not NULL once it is over */
 
         enum phase last_phase;    /* as the last journal entry told it */
-        unsigned new_events;      /* EVENT_* since the last decision */
+        unsigned new_events;      /* EVENT_* since the last manager_decide() */
         unsigned n_guest_changes; /* in this scan */
         bool publish_state;       /* this daemon may write the state file and the guests' */
         bool guests_to_publish;   /* the guests' file does not hold those of the last scan */
@@ -80,7 +80,7 @@ int manager_decide(struct manager *manager, enum trigger trigger);
 
 /*
  * A decision in the course of a pass, on fresh figures of KSM alone, that is told only where it
- * changes something. Return: as manager_decide().
+ * changes something. What has happened (EVENT_*) waits for manager_decide(). Return: as there.
  */
 int manager_step(struct manager *manager);
 
