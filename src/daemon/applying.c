@@ -37,6 +37,12 @@ static int take_over_advisor(struct manager *manager, struct ksm_knobs *knobs)
         return 0;
 }
 
+/* A pass is left to the decisions that follow; where none does, it would go on for ever. */
+static bool can_start(const struct manager *manager)
+{
+        return manager->settings->policy.kind == POLICY_CLASSIC || !manager->options->once;
+}
+
 int applying_run(struct manager *manager, const struct decision *decision, struct ksm_knobs *knobs)
 {
         struct ksm_knobs want = *knobs;
@@ -45,7 +51,7 @@ int applying_run(struct manager *manager, const struct decision *decision, struc
 
         if (manager->options->dry_run || decision->verdict == VERDICT_NONE)
                 return 0;
-        if (decision->verdict == VERDICT_STOP) {
+        if (decision->verdict == VERDICT_STOP || !can_start(manager)) {
                 want.run = KSM_RUN_STOP;
         } else {
                 r = take_over_advisor(manager, knobs);
@@ -83,4 +89,18 @@ int applying_end_pass(struct manager *manager)
         manager->last_decision.verdict = VERDICT_NONE;
         manager->foreign.known = false;
         return ksm_set(manager->root, KSM_RUN, KSM_RUN_STOP);
+}
+
+int applying_give_back(struct manager *manager)
+{
+        int r, failed;
+
+        if (manager->options->dry_run)
+                return 0;
+        failed = applying_end_pass(manager);
+        if (failed < 0)
+                journal_print(LOG_ERR, "cannot end the pass: writing 0 to run: %s",
+                              strerror(-failed));
+        r = owed_give_back(&manager->owed, manager->root);
+        return failed < 0 ? -EAGAIN : r;
 }

@@ -6,10 +6,15 @@
 #include "manager.h"
 
 /*
- * Brings the knobs to what was decided. @knobs: what the kernel has, before and after.
+ * Brings the knobs to what was decided; with --once, a policy that drives passes starts none, and
+ * ksmd is stopped. @knobs: what the kernel has, before and after.
  * Return: 0; -EAGAIN where a knob could not be written (logged once).
  */
 int applying_run(struct manager *manager, const struct decision *decision, struct ksm_knobs *knobs);
+
+/* Where nobody decides any more: ends the pass, and gives back what is owed.
+ * Return: 0; -EAGAIN where something could not be (logged). */
+int applying_give_back(struct manager *manager);
 
 /*
  * Stops ksmd where a policy that drives passes is in the middle of one: nobody else would.

@@ -36,15 +36,8 @@ void ending_free(struct ending *ending)
 static int finish(struct manager *manager, const char *how)
 {
         struct ksm_sample ksm = {.ksmd_cpu_nsec = SAMPLE_ABSENT};
-        int r;
 
-        if (!manager->options->dry_run) {
-                r = applying_end_pass(manager);
-                if (r < 0)
-                        journal_print(LOG_ERR, "cannot end the pass: writing 0 to run: %s",
-                                      strerror(-r));
-                (void)owed_give_back(&manager->owed, manager->root);
-        }
+        (void)applying_give_back(manager);
         if (ksm_sample(manager->root, &ksm) == 0) {
                 const struct journal_field fields[] = {
                         {.name = "KSM_RUN", .value = ksm.run},

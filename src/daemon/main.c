@@ -8,6 +8,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "applying.h"
 #include "daemonize.h"
 #include "events.h"
 #include "ksmtuned-config.h"
@@ -114,6 +115,24 @@ static int take_pidfile(const struct options *options, const struct sysroot *roo
         return STATUS_OK;
 }
 
+/* What the daemon of @state had taken. Return: 0; -EAGAIN where something could not be given back
+ * (logged). */
+static int give_back_of(const struct sysroot *root, const struct state *state)
+{
+        struct owed owed = OWED_NOTHING;
+        int failed = 0, r;
+
+        owed_from_state(&owed, state);
+        /* It was in the middle of a pass, perhaps at full speed. */
+        if (owed.pages_to_scan != SAMPLE_ABSENT && state->run == KSM_RUN_MERGE)
+                failed = ksm_set(root, KSM_RUN, KSM_RUN_STOP);
+        if (failed < 0)
+                journal_print(LOG_ERR, "cannot end the pass: writing 0 to run: %s",
+                              strerror(-failed));
+        r = owed_give_back(&owed, root);
+        return failed < 0 ? -EAGAIN : r;
+}
+
 /* A crash may have left things taken: the state file tells what they were before. */
 static void inherit_debts(struct manager *manager)
 {
@@ -123,10 +142,30 @@ static void inherit_debts(struct manager *manager)
                 owed_from_state(&manager->owed, &state);
 }
 
+/*
+ * At once, where no decision will do it; what cannot be given back stays owed.
+ * Return: 0; -EAGAIN where something could not be given back (logged).
+ */
+static int give_back_inherited(struct manager *manager)
+{
+        struct state state;
+        int r;
+
+        if (!manager->publish_state || state_read(manager->root, &state) < 0)
+                return 0;
+        /* Where PIDFILE is empty, it may run beside this one. */
+        if (state.pid != getpid() && state_daemon_alive(manager->root, &state) == 1)
+                return 0;
+        r = give_back_of(manager->root, &state);
+        if (r == 0)
+                manager->owed = (struct owed)OWED_NOTHING;
+        return r;
+}
+
 /* For the service manager, behind a daemon that did not end by itself. Return: a status. */
 static int give_back(const struct sysroot *root)
 {
-        struct owed owed = OWED_NOTHING;
+        const struct owed nothing = OWED_NOTHING;
         struct state state;
         int r;
 
@@ -143,13 +182,9 @@ static int give_back(const struct sysroot *root)
                               state.pid);
                 return STATUS_FAILURE;
         }
-        owed_from_state(&owed, &state);
-        /* It was in the middle of a pass, perhaps at full speed. */
-        if (owed.pages_to_scan != SAMPLE_ABSENT && state.run == KSM_RUN_MERGE)
-                (void)ksm_set(root, KSM_RUN, KSM_RUN_STOP);
-        r = owed_give_back(&owed, root);
+        r = give_back_of(root, &state);
         /* The knobs are owed no more; what else it told stays to be read. */
-        owed_to_state(&owed, &state);
+        owed_to_state(&nothing, &state);
         if (state_write(root, &state) < 0)
                 journal_print(LOG_WARNING, "cannot write " STATE_PATH);
         return r < 0 ? STATUS_FAILURE : STATUS_OK;
@@ -166,8 +201,41 @@ static void announce(const struct manager *manager)
                 manager->options->dry_run ? ", dry run: KSM is left alone" : "");
 }
 
+/*
+ * Nobody stays to end a pass, so applying_run() begins none; and one that goes on since a crash is
+ * ended. Return: a status.
+ */
+static int decide_once(struct manager *manager)
+{
+        const bool passes =
+                manager->settings->policy.kind != POLICY_CLASSIC && !manager->options->dry_run;
+        int r;
+
+        if (passes)
+                (void)give_back_inherited(manager);
+        r = manager_decide(manager, TRIGGER_START);
+        if (r == 0 && passes && manager->last_decision.verdict == VERDICT_START)
+                journal_print(LOG_WARNING,
+                              "KSM_POLICY=%s works in passes that only a running daemon can end: "
+                              "nothing is left running",
+                              policy_name(manager->settings->policy.kind));
+        return r < 0 ? STATUS_FAILURE : STATUS_OK;
+}
+
+/* The loop has failed. Return: 0; -EAGAIN where something could not be given back (logged). */
+static int give_up(struct manager *manager)
+{
+        if (manager->options->dry_run)
+                return 0;
+        /* Nothing has been taken yet, and the state file is that of the one before. */
+        if (manager->n_decisions == 0)
+                return give_back_inherited(manager);
+        return applying_give_back(manager);
+}
+
 static int run_daemon(struct manager *manager, struct pidfile *pidfile)
 {
+        bool owes = false;
         int r;
 
         r = pidfile_write(pidfile);
@@ -177,9 +245,11 @@ static int run_daemon(struct manager *manager, struct pidfile *pidfile)
         if (manager->background.fd < 0)
                 announce(manager);
         r = manager_run(manager);
-        if (r < 0)
+        if (r < 0) {
                 journal_print(LOG_ERR, "the event loop failed: %s", strerror(-r));
-        publish_end(manager);
+                owes = give_up(manager) < 0;
+        }
+        publish_end(manager, owes);
         metering_remove(manager);
         return r < 0 ? STATUS_FAILURE : STATUS_OK;
 }
@@ -200,11 +270,7 @@ static int run(const struct options *options, const struct sysroot *root, struct
         } else {
                 inherit_debts(&manager);
                 manager_open_debug_log(&manager);
-                if (options->once)
-                        status = manager_decide(&manager, TRIGGER_START) < 0 ? STATUS_FAILURE
-                                                                             : STATUS_OK;
-                else
-                        status = run_daemon(&manager, pidfile);
+                status = options->once ? decide_once(&manager) : run_daemon(&manager, pidfile);
         }
         background_ready(&manager.background, status);
         manager_release(&manager);

@@ -128,11 +128,12 @@ void publish_guests(struct manager *manager)
                  strerror(-r));
 }
 
-void publish_end(struct manager *manager)
+void publish_end(struct manager *manager, bool owes)
 {
         if (!manager->publish_state)
                 return;
-        (void)state_remove(manager->root);
+        if (!owes)
+                (void)state_remove(manager->root);
         (void)guest_file_remove(manager->root);
 }
 
@@ -193,6 +194,7 @@ static void log_change(struct manager *manager, const struct sample *sample,
                 {.name = "KSM_SAVED_BYTES", .value = ksm_saved_bytes(&sample->ksm)},
         };
         const bool first = manager->last_knobs.run < 0;
+        const bool left = decision->verdict == VERDICT_START && knobs->run != KSM_RUN_MERGE;
 
         if (!first && !is_change(manager, knobs) && !manager->options->dry_run)
                 return;
@@ -200,7 +202,9 @@ static void log_change(struct manager *manager, const struct sample *sample,
         manager->last_phase = decision->phase;
         journal_event(first ? LOG_NOTICE : LOG_INFO, first ? JOURNAL_STARTED : JOURNAL_CHANGED,
                       fields, sizeof(fields) / sizeof(fields[0]), "%s%s", status,
-                      manager->options->dry_run ? " (dry run: not applied)" : "");
+                      manager->options->dry_run ? " (dry run: not applied)"
+                      : left                    ? " (not applied)"
+                                                : "");
 }
 
 static void write_debug_log(struct manager *manager)
