@@ -70,14 +70,28 @@ def reachable(tap):
            'and after it, guests have come and one has gone')
     unique = fleet.Fleet(form, kind='unique')
     tap.equal(unique.reachable(False), 0, 'of memory like no other nothing can be saved')
-    tap.ok(not any(line[0] == 'write' and line[3] >= form.event * 1000
-                   for line in parsed(unique.text)), 'and nothing happens to it')
+
+
+def turnover(tap, form):
+    """Of memory that never merges: from 40 s on a guest ends when another one starts."""
+    found = parsed(fleet.Fleet(form, kind='unique').text)
+    guests = [line[1:] for line in found if line[0] == 'guest']
+    moments = [40000 * n for n in range(1, 8)]
+    tap.equal([end for _, _, end in guests if end], moments, f'{form.name}: one ends every 40 s')
+    tap.equal([start for _, start, _ in guests[form.guests:]], moments, 'and another one starts')
+    tap.ok(all(end == 0 or end > start + form.boot * 1000 for _, start, end in guests),
+           'each has written its memory before it ends')
+    seeds = [line[5] for line in found if line[0] == 'write']
+    tap.ok(len(seeds) == len(set(seeds)) == len(guests), 'no two have the same pages')
+    tap.equal({line[3] for line in found if line[0] == 'map'}, {form.mib * fleet.PAGES_PER_MIB},
+              'all are of one size')
 
 
 def main():
     tap = Tap()
     for form in fleet.FORMS.values():
         lines(tap, form)
+        turnover(tap, form)
     contents(tap)
     reachable(tap)
     start, end = fleet.region_range('late')

@@ -33,7 +33,13 @@ def order(tap):
         form = fleet.FORMS[name]
         minutes = sum(plan.step_sec(form, policy)
                       for policy, _ in plan.steps(form, form.policies, 1)) / 60
-        tap.ok(minutes <= form.limit_min, f'{name}: {minutes:.0f} of {form.limit_min} minutes')
+        tap.ok(0 < minutes <= form.limit_min, f'{name}: {minutes:.0f} of {form.limit_min} minutes')
+
+
+    longer = {name: plan.step_sec(form, name) - plan.step_sec(form, 'original-forced')
+              for name in ('original-warm', fleet.UNMERGEABLE)}
+    tap.equal(longer, {'original-warm': fleet.WARM_SEC, fleet.UNMERGEABLE: 300 - form.end},
+              'what takes longer is announced so')
 
 
 def what_is_left(tap):

@@ -24,6 +24,14 @@ ADDRESS, ADDRESS_STEP = 0x100000000000, 1 << 36  # of regions, as load.c maps th
 VOLATILE_CYCLE_SEC = 20  # in which each volatile page is rewritten once
 WAVE = 2                 # guests that boot at the event
 
+# Memory of which nothing ever merges has a schedule of its own, in every form.
+UNMERGEABLE = 'adaptive-unmergeable'
+UNMERGEABLE_SEC = 300
+TURNOVER_SEC = 40        # so often a guest ends, and another one starts
+OPENING_SEC = 60         # in which a policy may find out that nothing merges
+
+WARM_SEC = 3             # that the original is given to get to its maximum before the load
+
 
 @dataclasses.dataclass(frozen=True)
 class Form:
@@ -44,8 +52,12 @@ class Form:
     policies: tuple = ()
     limit_min: float = 0  # what all may take; 0: no limit
 
+    def end_of(self, policy):
+        """Of its schedule."""
+        return UNMERGEABLE_SEC if policy == UNMERGEABLE else self.end
+
     def rest_of(self, policy):
-        if policy == 'oracle':
+        if policy in ('oracle', UNMERGEABLE):
             return 0
         return self.rest if policy.startswith('adaptive') else self.steady_rest
 
@@ -74,17 +86,17 @@ def region_range(region):
 
 
 class Fleet:
-    """@kind: 'mixed', or 'unique' for memory of which nothing ever merges, and without event."""
+    """@kind: 'mixed', or 'unique' for memory of which nothing ever merges: guests come and go."""
 
     def __init__(self, form, seed=1, kind='mixed'):
         self.form, self.seed, self.kind = form, seed, kind
         self.lines = [f'# {form.name}, seed {seed}, {kind}']
+        if kind == 'unique':
+            self._turnover()
+            return
         for guest in range(form.guests):
             # The second one ends shortly after the event.
-            end = form.event + 2 if guest == 1 and kind == 'mixed' else 0
-            self._guest(guest, guest * form.stagger, end)
-        if kind != 'mixed':
-            return
+            self._guest(guest, guest * form.stagger, form.event + 2 if guest == 1 else 0)
         for guest in range(form.guests, form.guests + WAVE):
             self._guest(guest, form.event + (guest - form.guests) * form.stagger, 0)
         for guest in range(form.guests):
@@ -112,6 +124,14 @@ class Fleet:
 
     def _number(self, group, region, index):
         return (self.seed % 1000 + 1) << 20 | group << 16 | region << 10 | index
+
+    def _turnover(self):
+        """The guest that has run for longest ends, and another one of its size starts."""
+        form, times = self.form, range(TURNOVER_SEC, UNMERGEABLE_SEC, TURNOVER_SEC)
+        starts = [guest * form.stagger for guest in range(form.guests)] + [*times]
+        ends = [*times] + [0] * form.guests
+        for guest, (start, end) in enumerate(zip(starts, ends)):
+            self._guest(guest, start, end)
 
     def _msec(self, seconds):
         return round(seconds * 1000)
@@ -170,9 +190,9 @@ def form_regions(kind):
     return ('unique',) if kind == 'unique' else tuple(SHARES)
 
 
-CORE = ('original', 'original-forced', 'classic', 'fixed-100-20',
+CORE = ('original', 'original-forced', 'original-warm', 'classic', 'fixed-100-20',
         'fixed-1250-10', 'fixed-9000-20', 'advisor-fresh', 'advisor-primed', 'adaptive')
-EXTRAS = ('adaptive-cpu25', 'adaptive-plenty', 'adaptive-unmergeable')
+EXTRAS = ('adaptive-cpu25', 'adaptive-plenty', UNMERGEABLE)
 
 FORMS = {form.name: form for form in (
     Form('smoke', guests=4, mib=64, stagger=0.3, boot=1, event=9, end=16, rest=0,
@@ -186,6 +206,6 @@ FORMS = {form.name: form for form in (
          policies=('oracle', 'original-forced', 'fixed-1250-10', 'adaptive')),
 )}
 
-# Measured once: what is reachable; what decides as another does where memory is short; and what has
-# a bound that a single run shows.
-ONCE = ('oracle', 'original', 'classic', *EXTRAS)
+# Measured once: what is reachable; what decides as another does where memory is short, or as fixed
+# knobs; and what has a bound that a single run shows.
+ONCE = ('oracle', 'original', 'original-warm', 'classic', *EXTRAS)

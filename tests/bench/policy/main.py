@@ -67,7 +67,9 @@ def tell(text):
 def facts(args, total_kb):
     form = args.form
     return {'must_equal': {'form': form.name, 'seed': args.seed, 'kernel': platform.release(),
-                           'load': [form.guests, form.mib, form.event, form.end, form.rest]},
+                           'load': [form.guests, form.mib, form.event, form.end, form.rest,
+                                    fleet.UNMERGEABLE_SEC, fleet.TURNOVER_SEC]},
+            'policies': args.names, 'repetitions': args.repetitions,
             'told': f'Linux {".".join(platform.release().split(".")[:2])}, {os.cpu_count()} CPUs, '
                     f'{total_kb // 1024} MiB; {time.strftime("%Y-%m-%d")}; seed {args.seed}; '
                     f'{form.guests} guests of {form.mib} MiB, {form.qemu} of QEMU; at '

@@ -176,7 +176,8 @@ def sample(bench, peer, load, series, probe):
     begin = load.start()
     histograms = [probe.histogram()]
     classes = {}
-    end, due = form.end + form.rest_of(peer.name), 0.0
+    over = form.end_of(peer.name)
+    end, due = over + form.rest_of(peer.name), 0.0
     while True:
         now = time.monotonic() - begin
         load.tick(now)
@@ -185,7 +186,7 @@ def sample(bench, peer, load, series, probe):
         if not load.alive() or not peer.alive():
             raise RuntimeError(f'{peer.name}: {"the load" if peer.alive() else "the policy"} '
                                'ended by itself')
-        for name, moment in (('event', form.event), ('end', form.end)):
+        for name, moment in (('event', form.event), ('end', over)):
             # Shortly before, so that it is not in the way of what happens then.
             if name not in classes and now >= moment - 1:
                 classes[name] = load.merged()

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 
+import fleet
 from machine import KSM, read, wait_for, write
 from common import Mergeable, unpacked_package  # noqa: E402 (machine has set the path)
 from host import Daemon  # noqa: E402
@@ -18,12 +19,19 @@ from host import Daemon  # noqa: E402
 # goes on by its interval from there.
 ORIGINAL_FIRST_SEC = 30
 
+# What its pages_to_scan grows to where memory stays short.
+ORIGINAL_MOST_PAGES = 1250
+WARM_ASKS = 20
+
 # «Forced on»: memory is short whenever less than so much of it is free, in per cent.
 FORCED = 'KSM_THRES_COEF=99\n'
 
 
 class Peer:
-    """A policy. It is started before the load, as on a host that it has tuned for long."""
+    """
+    A policy. It is started LEAD_SEC before the load, on a host at rest: what it learns or works its
+    way up to on a host that is full it has not, unless its start() sees to that.
+    """
 
     def __init__(self, name, title):
         self.name, self.title = name, title
@@ -90,12 +98,16 @@ class Advisor(Peer):
 
 
 class Original(Peer):
-    """The script as Debian ships it, with its configuration and pidfile in a folder of ours."""
+    """
+    The script as Debian ships it, with its configuration and pidfile in a folder of ours. Warm, it
+    is at its maximum before the load starts, as where memory has been short for minutes.
+    """
 
-    def __init__(self, forced):
-        super().__init__('original-forced' if forced else 'original',
+    def __init__(self, forced, warm=False):
+        super().__init__('original-warm' if warm else 'original-forced' if forced else 'original',
+                         'original, forced on, warm' if warm else
                          f'original, {"forced on" if forced else "its thresholds"}')
-        self.config = FORCED if forced else ''
+        self.config, self.warm = FORCED if forced else '', warm
         self.pid, self.asked, self.first = None, False, ORIGINAL_FIRST_SEC
 
     def why_not(self, bench):
@@ -119,15 +131,37 @@ class Original(Peer):
         self.pid = int(wait_for(lambda: read(folder / 'original.pid', '').strip(), 5))
         # The smoke run is over before the first decision would be due.
         self.first = min(ORIGINAL_FIRST_SEC, bench.form.event / 8)
-        self.asked = False
+        self.asked = self.warm
+        if self.warm:
+            # Before it first sleeps, a signal would end it.
+            wait_for(lambda: read(f'/proc/{self.pid}/task/{self.pid}/children', '').strip(), 1)
+            warm_up(self._ask, lambda: int(read(KSM / 'pages_to_scan')))
+
+    def _ask(self):
+        os.kill(self.pid, signal.SIGUSR1)
 
     def tick(self, seconds):
         if not self.asked and seconds >= self.first:
             self.asked = True
-            os.kill(self.pid, signal.SIGUSR1)
+            self._ask()
 
     def alive(self):
         return os.path.exists(f'/proc/{self.pid}')
+
+
+def warm_up(ask, rate, seconds=1.0):
+    """
+    The original decides as often as it takes to get to its maximum. Each decision is waited for, as
+    a signal that comes in the midst of one is lost.
+    """
+    for _ in range(WARM_ASKS):
+        before = rate()
+        if before == ORIGINAL_MOST_PAGES:
+            return
+        ask()
+        wait_for(lambda: rate() != before, seconds)
+        time.sleep(seconds / 10)
+    raise RuntimeError(f'the original is at {rate()} pages, and not at {ORIGINAL_MOST_PAGES}')
 
 
 class Ours(Peer):
@@ -175,7 +209,7 @@ def all_peers():
     """By name, in the order in which tables have them."""
     peers = [
         Fixed('oracle', 'all that can be had (smart_scan=0, no rest)', 4000, 0, smart_scan=0),
-        Original(False), Original(True),
+        Original(False), Original(True), Original(True, warm=True),
         Ours('classic', 'ours, classic', 'classic'),
         Ours('classic-forced', 'ours, classic, forced on', 'classic', FORCED),
         Fixed('fixed-100-20', 'fixed 100/20', 100, 20),
@@ -186,6 +220,6 @@ def all_peers():
         Ours('adaptive-cpu25', 'ours, adaptive, KSM_CPU_MAX=25', 'adaptive', 'KSM_CPU_MAX=25\n'),
         Ours('adaptive-plenty', 'ours, adaptive, memory plentiful', 'adaptive',
              'KSM_THRES_COEF=1\n'),
-        Ours('adaptive-unmergeable', 'ours, adaptive, nothing merges', 'adaptive', kind='unique'),
+        Ours(fleet.UNMERGEABLE, 'ours, adaptive, nothing merges', 'adaptive', kind='unique'),
     ]
     return {peer.name: peer for peer in peers}
