@@ -97,6 +97,15 @@ def noise(tap):
     tap.equal(figures.noise([0], [0], [0], 2, 0), ['no samples'], 'nothing to judge by')
 
 
+def verdicts(tap):
+    verdict = figures.verdict
+    tap.equal(verdict([], False, 0), ([], []), 'neither noise nor a failure')
+    tap.equal(verdict(['steal'], False, 2), (['steal', '2 real guests did not come up'], []),
+              'real guests that do not come up are noise')
+    noisy, failed = verdict(['free memory drifted'], True, 1)
+    tap.ok(not noisy and 'memory ran out' in failed[0], 'memory that ran out is a failure', failed)
+
+
 def spreads(tap):
     spread = figures.Spread
     tap.equal(spread([3, 1, 2]).text(0), '2 (1–3)', 'median and range')
@@ -109,7 +118,7 @@ def spreads(tap):
 
 def main():
     tap = Tap()
-    for part in (values, reaching, sums, windows, convergence, histograms, noise, spreads):
+    for part in (values, reaching, sums, windows, convergence, histograms, noise, verdicts, spreads):
         part(tap)
     return tap.done()
 

@@ -50,10 +50,11 @@ def what_is_left(tap):
               [('a', 0)], 'a noisy one is measured again')
     tap.equal(plan.left(steps, [line('oracle'), line('a', 1)] + [line('a', 0, ['steal'])] * 2), [],
               'but not for ever')
+    tap.equal(plan.left(steps[:1], [{**line('oracle'), 'failed': ['x']}]), [], 'a failure is a result')
 
 
 def files(tap, folder):
-    facts = {'must_equal': {'seed': 1}, 'told': 'x'}
+    facts = {'must_equal': {'seed': 1}, 'told': 'x', 'policies': ['oracle', 'a'], 'repetitions': 2}
     results = plan.Results(folder / 'new')
     tap.equal(results.begin(facts, True), '', 'to resume what never began is to begin')
     results.add(line('a'))
@@ -65,6 +66,9 @@ def files(tap, folder):
     tap.equal(results.lines(), [line('a'), line('c')], 'nor does it spoil the one behind it')
     tap.equal(results.begin(facts, True), '', 'the same run can be resumed')
     tap.equal(len(results.lines()), 2, 'with its results')
+    results.begin({**facts, 'policies': ['b', 'a'], 'repetitions': None}, True)
+    tap.equal((results.facts()['policies'], results.facts()['repetitions']),
+              (['oracle', 'a', 'b'], None), 'what is gone on with is asked for as well')
     why = results.begin({'must_equal': {'seed': 2}, 'told': 'x'}, True)
     tap.ok('seed is 1, not 2' in why, 'another one cannot', why)
     tap.equal(results.begin(facts, False), '', 'a new run')
@@ -72,10 +76,20 @@ def files(tap, folder):
     tap.ok((folder / 'new/results.old.jsonl').exists(), 'and leaves the old results aside')
 
 
+def commands(tap):
+    form = fleet.FORMS['standard']
+    facts = {'must_equal': {'seed': 1}, 'policies': list(form.policies), 'repetitions': None}
+    tap.equal(plan.command(form, facts), './dev bench policy --standard', 'a whole form')
+    facts = {'must_equal': {'seed': 7}, 'policies': ['oracle', 'classic'], 'repetitions': 1}
+    tap.equal(plan.command(form, facts), './dev bench policy --standard --repetitions 1 '
+              '--policies oracle,classic --seed 7', 'and what was asked for instead')
+
+
 def main():
     tap = Tap()
     order(tap)
     what_is_left(tap)
+    commands(tap)
     with tempfile.TemporaryDirectory() as folder:
         files(tap, pathlib.Path(folder))
     return tap.done()

@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Tables, bounds and plots of made-up results."""
 
+import json
 import pathlib
 import shutil
+import subprocess
 import sys
 import tempfile
 
@@ -11,6 +13,7 @@ HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE / 'policy'), str(HERE.parent / 'system')]
 
 import fleet  # noqa: E402
+import plots  # noqa: E402
 import report  # noqa: E402
 from common import Tap  # noqa: E402
 
@@ -25,9 +28,10 @@ class Peer:
 PEERS = {name: Peer(name) for name in FORM.policies}
 
 
-def line(policy, delay, cpu_share, late=0, own=0.001, cap=1000, noisy=(), form=FORM):
+def line(policy, delay, cpu_share, late=0, own=0.001, cap=1000, noisy=(), form=FORM, passes=1.0,
+         **more):
     """A policy that merges everything @delay seconds after the start, and again after the event."""
-    times = [i / 4 for i in range((form.end + form.rest_of(policy)) * 4 + 1)]
+    times = [i / 4 for i in range((form.end_of(policy) + form.rest_of(policy)) * 4 + 1)]
 
     def saved(t):
         if t >= form.event + delay:
@@ -38,12 +42,18 @@ def line(policy, delay, cpu_share, late=0, own=0.001, cap=1000, noisy=(), form=F
             'classes': {'end': {'common': [90, 100], 'late': [late, 100]}},
             'series': {'t': times, 'saved_mib': [saved(t) for t in times],
                        'ksmd': [t * cpu_share for t in times],
-                       'scans': [int(t) for t in times],
-                       'own': [own * t / form.end for t in times]}}
+                       'scans': [t * passes for t in times],
+                       'own': [own * t / form.end for t in times]}, **more}
 
 
-def told(lines, skipped=None, form=FORM):
-    return report.Report(form, PEERS, lines, skipped or {})
+def told(lines, skipped=None, form=FORM, asked=None):
+    """Of a run that was asked for no more than was measured, unless @asked."""
+    asked = asked or list(dict.fromkeys(each['policy'] for each in lines))
+    return report.Report(form, PEERS, lines, skipped or {}, asked)
+
+
+def failed(done):
+    return [row[0] for row in done.bounds().rows if row[3] == 'FAIL']
 
 
 def figures(tap):
@@ -63,12 +73,24 @@ def figures(tap):
     tap.ok('never' in text, 'is told as never', text)
 
 
+def repeated(tap):
+    done = told([line('oracle', 5, 1, 100)] + [
+        line('classic', 40, share, repetition=n) for n, share in enumerate((0.3, 0.5, 0.4))])
+    row = done.table()[-1]
+    tap.ok(row[1] == 3 and row[done.table()[0].index('ksmd s')] == '46.4 (34.8–58.0)',
+           'a table has medians and ranges', row)
+    tap.ok('medians' in done.how_often(), 'and says so')
+    tap.ok('once' in told([line('oracle', 5, 1, 100), line('classic', 40, 0.5)]).how_often(),
+           'unless all is measured once')
+
+
 def bounds(tap):
     lines = [line('oracle', 5, 1, 100), line('original-forced', 60, 0.5),
              line('fixed-9000-20', 9, 0.9), line('fixed-1250-10', 30, 0.5)]
     good = told(lines + [line('adaptive', 8, 0.01, 100)]).bounds()
     tap.ok(good.rows and not good.failed, 'a good policy passes every bound', good.rows)
-    small = report.Report(fleet.FORMS['smoke'], PEERS, lines + [line('adaptive', 50, 0.4)], {})
+    smoke = fleet.FORMS['smoke']
+    small = report.Report(smoke, PEERS, lines + [line('adaptive', 50, 0.4)], {})
     tap.equal(small.bounds().rows, [], 'the smoke run has no bounds')
     worse = {
         'slow': line('adaptive', 50, 0.01, 100),
@@ -81,7 +103,6 @@ def bounds(tap):
     text, found = slow.text()
     tap.ok(not found.failed and 'No bound: ksmd CPU after all has merged, original-forced' in text,
            'what a peer never got to has no bound, and that is told', text)
-    tap.equal(told(lines).bounds().rows, [], 'there is no bound without the policy')
     lines.append(line('classic', 40, 0.2))
     alone = told(lines + [line('adaptive', 8, 0.01, 100), line('adaptive-cpu25', 20, 0.28),
                           line('adaptive-plenty', 20, 0), line('adaptive-unmergeable', 20, 0.015)])
@@ -91,6 +112,89 @@ def bounds(tap):
                         ('adaptive-unmergeable', 0.03)):
         tap.ok(told(lines + [line('adaptive', 8, 0.01, 100), line(name, 20, share)])
                .bounds().failed, f'{name}: ksmd at {share:.0%} fails')
+
+
+def missing(tap):
+    """What was asked for, and has no figure."""
+    clean = [line('oracle', 5, 1, 100), line('original-forced', 60, 0.5),
+             line('fixed-9000-20', 9, 0.9), line('adaptive', 8, 0.01, 100)]
+    names = [each['policy'] for each in clean]
+    for name in names[1:]:
+        there = [each for each in clean if each['policy'] != name]
+        for what, lines in (('never measured', there),
+                            ('noisy twice', there + [line(name, 8, 0.01, noisy=['steal'])] * 2)):
+            done = told(lines, asked=names)
+            text, found = done.text()
+            tap.ok(found.failed and f'not measured: {name}' in text, f'{name}, {what}: FAIL', text)
+        done = told(there)
+        text, found = done.text()
+        told_lines = [each for each in text.splitlines() if each.startswith('Not asked for')]
+        tap.ok(not found.failed and len(told_lines) == 1 and name in told_lines[0],
+               f'{name}, left out on purpose: told in a line', text)
+    tap.equal(len(failed(told(clean[:1], asked=['oracle', *fleet.EXTRAS]))), 3,
+              'so do single runs that are missing')
+    tap.ok(failed(report.Report(FORM, PEERS, clean, {})), 'a form asks for all its policies')
+    old = line('adaptive-unmergeable', 8, 0.01)
+    for column in old['series'].values():
+        del column[116 * 4:]
+    tap.ok('it ended at 116 s' in told([clean[0], old]).text()[0], 'one that is too short is told')
+    alone = told([line('adaptive-unmergeable', 8, 0.01)])
+    tap.ok(alone.bounds().rows and not alone.bounds().failed,
+           'what never merges needs no oracle', alone.text()[0])
+
+
+def failures(tap):
+    """Of a policy: no noise."""
+    clean = [line('oracle', 5, 1, 100), line('original-forced', 60, 0.5)]
+    ran_out = {'failed': ['memory ran out']}
+    for form in (FORM, fleet.FORMS['smoke']):
+        done = told(clean + [line('adaptive', 8, 0.01, 100, repetition=1),
+                             line('adaptive', 8, 0.01, **ran_out)], form=form)
+        text, found = done.text()
+        tap.ok(found.failed and 'Failed: adaptive, repetition 1: memory ran out' in text,
+               f'{form.name}: who runs out of memory once fails', text)
+    peer = told([clean[0], line('adaptive', 8, 0.01, 100), line('original-forced', 60, 0.5, **ran_out)])
+    tap.ok('Failed: original-forced' in peer.text()[0]
+           and not [row for row in failed(peer) if 'original' not in row],
+           'a peer\'s failure is told, and fails the bounds over it', peer.text()[0])
+    down = line('adaptive', 8, 0.01, noisy=['1 real guests did not come up'], not_booted=1)
+    good = line('adaptive', 8, 0.01, 100)
+    tap.ok(not failed(told(clean + [down, good])), 'guests that come up in the second try: noise')
+    twice = told(clean + [down, down])
+    tap.ok('adaptive fails' in failed(twice) and 'in each try' in twice.text()[0],
+           'guests that do not come up in either', twice.text()[0])
+    other = told(clean + [down, line('adaptive', 8, 0.01, noisy=['steal'])])
+    tap.ok('adaptive fails' not in failed(other), 'or once, and noise: noise')
+
+
+def late_twins(tap):
+    """Compared with those that had looked at the old pages often enough to skip them."""
+    ours, oracle = line('adaptive', 8, 0.01, 95), line('oracle', 5, 1, 100)
+
+    def of(late, passes):
+        done = told([oracle, ours, line('fixed-9000-20', 9, 0.9, late, passes=passes / 62)])
+        return next(row for row in done.bounds().rows if 'above each' in row[0]), done
+    tap.equal([of(late, 5)[0][1:] for late in (94, 95)],
+              [['95 over 94', 'above', 'pass'], ['95 over 95', 'above', 'FAIL']],
+              'ours is above one that had looked five times, or fails')
+    row, done = of(100, 4.9)
+    tap.equal(row[1:], ['none had looked 5 times', 'above', 'not judged'], 'or none had')
+    tap.ok(not done.bounds().failed, 'which fails nothing')
+    tap.ok('fixed-9000-20, after 12 passes' in of(40, 12)[1].text()[0],
+           'what it had is in a row of its own')
+
+
+def unmergeable(tap):
+    """The burst at the beginning is paid for; what follows has a budget of 2 % of all the time."""
+    def of(opening, later):
+        one = line('adaptive-unmergeable', 8, 0)
+        one['series']['ksmd'] = [opening * min(t, 60) / 60 + later * max(t - 60, 0) / 240
+                                 for t in one['series']['t']]
+        return told([one]).bounds().rows[0]
+    tap.equal(of(15, 5.9)[1:], ['20.90 (6.97 % over all)',
+                                'at most 21.00: 15.00 in the first 60 s, and 2 % (KSM_CPU_BUDGET)',
+                                'pass'], 'a burst, and less than the budget')
+    tap.equal(of(0.1, 6.1)[3], 'FAIL', 'more than the budget, without a burst')
 
 
 def long_form(tap):
@@ -134,8 +238,11 @@ def notes(tap):
 
 def pages(tap, folder):
     done = told([line('oracle', 5, 1, 100), line('classic', 40, 0.5)])
-    done.docs(folder, {'told': 'A machine.'})
+    done.docs(folder, {'told': 'A machine.', 'must_equal': {'seed': 1}, 'repetitions': 1,
+                       'policies': ['oracle', 'classic']})
     text = (folder / 'policy-standard.md').read_text()
+    tap.ok('`./dev bench policy --standard --repetitions 1 --policies oracle,classic` wrote' in text
+           and 'measured once' in text, 'a page says what was asked for', text)
     tap.ok('A machine.' in text and '| the classic |' in text, 'a page with tables', text)
     if not shutil.which('gnuplot'):
         tap.skip('plots', 'gnuplot is not here')
@@ -145,12 +252,48 @@ def pages(tap, folder):
                and f'policy-standard-{what}.svg' in text, f'a plot of {what}')
 
 
+def styles(tap):
+    peers = [name for form in fleet.FORMS.values() for name in form.policies]
+    drawn = {name for name in peers if not name.startswith('adaptive-')}
+    tap.ok(drawn <= set(plots.STYLES), 'each policy that is drawn has a line', drawn)
+    tap.equal(len(set(plots.STYLES.values())), len(plots.STYLES), 'of its own')
+
+
+def status(tap, folder):
+    """Of the whole program, which ends by the report."""
+    names = ['oracle', 'original-forced', 'adaptive']
+
+    def of(*lines):
+        (folder / 'run.json').write_text(json.dumps(
+            {'told': 'A machine.', 'must_equal': {'seed': 1}, 'policies': names,
+             'repetitions': None}))
+        (folder / 'results.jsonl').write_text('\n'.join(json.dumps(each) for each in lines))
+        done = subprocess.run([sys.executable, str(HERE / 'policy/main.py'), str(folder),
+                               '--standard', '--report', '--output', str(folder)],
+                              capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+    oracle, peer = line('oracle', 5, 1, 100, passes=0.01), line('original-forced', 60, 0.5)
+    ours, noisy = line('adaptive', 8, 0.01, 100), line('adaptive', 8, 0.01, noisy=['steal'])
+    for what, lines, want in (
+            ('all that was asked for is measured', (oracle, peer, ours), 0),
+            ('the policy is missing', (oracle, peer), 1),
+            ('the policy is noisy twice', (oracle, peer, noisy, noisy), 1),
+            ('a peer is missing', (oracle, ours), 1),
+            ('the policy ran out of memory',
+             (oracle, peer, line('adaptive', 8, 0.01, failed=['memory ran out'])), 1),
+            ('there is no oracle', (peer, ours), 1)):
+        code, text = of(*lines)
+        tap.ok(code == want and 'A machine.' in text, f'{what}: exit status {want}', text)
+
+
 def main():
     tap = Tap()
-    for part in (figures, bounds, long_form, notes):
+    for part in (figures, repeated, bounds, missing, failures, late_twins, unmergeable, long_form,
+                 notes, styles):
         part(tap)
     with tempfile.TemporaryDirectory() as folder:
         pages(tap, pathlib.Path(folder))
+        status(tap, pathlib.Path(folder))
     return tap.done()
 
 

@@ -119,6 +119,18 @@ def noise(times, steal, foreign, cpus, drift_share):
     return reasons
 
 
+def verdict(reasons, ran_out, not_booted):
+    """
+    (noisy, failed): why a measurement does not count, and why its policy has failed. What memory
+    that ran out has disturbed is no excuse for it.
+    """
+    if not_booted:
+        reasons = reasons + [f'{not_booted} real guests did not come up']
+    if ran_out:
+        return [], ['memory ran out: the ballast was killed']
+    return reasons, []
+
+
 class Spread:
     """Median and range of repeated figures; None among them stands for «never»."""
 

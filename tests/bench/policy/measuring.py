@@ -183,6 +183,9 @@ def sample(bench, peer, load, series, probe):
         load.tick(now)
         peer.tick(now)
         series.take(now)
+        if bench.machine.ballast.lost():
+            # The policy has failed; from here on there is memory in plenty, which tells nothing.
+            return classes, histograms
         if not load.alive() or not peer.alive():
             raise RuntimeError(f'{peer.name}: {"the load" if peer.alive() else "the policy"} '
                                'ended by itself')
@@ -218,13 +221,11 @@ def measure(bench, peer, repetition):
     settle()
     columns = series.columns
     drift = machine.drift_share()
-    booted = [bench.image.booted(i) for i in range(load.qemu)]
+    not_booted = sum(not bench.image.booted(i) for i in range(load.qemu))
     reasons = figures.noise(columns['t'], columns['steal'], columns['foreign'], machine.cpus, drift)
-    if machine.ballast.lost():
-        reasons.append('the ballast was killed: memory ran out')
-    if not all(booted):
-        reasons.append(f'{booted.count(False)} real guests did not come up')
-    return {'policy': peer.name, 'repetition': repetition, 'noisy': reasons,
+    noisy, failed = figures.verdict(reasons, machine.ballast.lost(), not_booted)
+    return {'policy': peer.name, 'repetition': repetition, 'noisy': noisy, 'failed': failed,
+            'not_booted': not_booted,
             'when': time.strftime('%Y-%m-%d %H:%M:%S'), 'ksmd_history_sec': round(history, 2),
             'drift_share': round(drift, 4), 'qemu': load.qemu, 'classes': classes,
             'probe': histograms, 'series': columns}

@@ -38,6 +38,18 @@ def left(order, lines, most=TRIES):
     return [step for step in order if step not in clean and tries.count(step) < most]
 
 
+def command(form, facts):
+    """What was asked for, as a command: all that decides on the figures."""
+    words = ['./dev bench policy', f'--{form.name}']
+    if facts.get('repetitions'):
+        words.append(f'--repetitions {facts["repetitions"]}')
+    if set(facts.get('policies', form.policies)) != set(form.policies):
+        words.append('--policies ' + ','.join(facts['policies']))
+    if facts['must_equal']['seed'] != 1:
+        words.append(f'--seed {facts["must_equal"]["seed"]}')
+    return ' '.join(words)
+
+
 class Results:
     """A folder: run.json says what is measured, results.jsonl has a line for each measurement."""
 
@@ -54,10 +66,18 @@ class Results:
                 if old['must_equal'].get(key) != value:
                     return (f'{self.run} is of another run: its {key} is '
                             f'{old["must_equal"].get(key)}, not {value}')
-            return ''
+            return self._ask_more(old, facts)
         if self.results.exists():
             self.results.rename(self.results.with_suffix('.old.jsonl'))
         self.run.write_text(json.dumps(facts, indent=1) + '\n')
+        return ''
+
+    def _ask_more(self, old, facts):
+        """What is gone on with is asked for as well as what was."""
+        names = old.get('policies', facts['policies'])
+        old['policies'] = names + [name for name in facts['policies'] if name not in names]
+        old['repetitions'] = facts['repetitions']
+        self.run.write_text(json.dumps(old, indent=1) + '\n')
         return ''
 
     def facts(self):
