@@ -263,13 +263,13 @@ def status(tap, folder):
     """Of the whole program, which ends by the report."""
     names = ['oracle', 'original-forced', 'adaptive']
 
-    def of(*lines):
+    def of(*lines, form='standard'):
         (folder / 'run.json').write_text(json.dumps(
             {'told': 'A machine.', 'must_equal': {'seed': 1}, 'policies': names,
              'repetitions': None}))
         (folder / 'results.jsonl').write_text('\n'.join(json.dumps(each) for each in lines))
         done = subprocess.run([sys.executable, str(HERE / 'policy/main.py'), str(folder),
-                               '--standard', '--report', '--output', str(folder)],
+                               f'--{form}', '--report', '--output', str(folder)],
                               capture_output=True, text=True, check=False)
         return done.returncode, done.stdout + done.stderr
     oracle, peer = line('oracle', 5, 1, 100, passes=0.01), line('original-forced', 60, 0.5)
@@ -284,6 +284,8 @@ def status(tap, folder):
             ('there is no oracle', (peer, ours), 1)):
         code, text = of(*lines)
         tap.ok(code == want and 'A machine.' in text, f'{what}: exit status {want}', text)
+    tap.equal([of(*lines, form='smoke')[0] for lines in ((oracle, ours), (ours,))], [0, 1],
+              'the smoke run, which has no bounds, needs an oracle')
 
 
 def main():
