@@ -197,18 +197,24 @@ class Live:
         program = self.folder / 'helper'
         program.write_text('#!/bin/sh\nexec sleep 1000\n')
         program.chmod(0o755)
-        with Daemon(self.args, options=self.configure('KSM_LIBVIRT_URI=test:///default\n'),
+        with Daemon(self.args, options=self.configure('KSM_LIBVIRT_URI=test:///default\n'
+                                                         'KSM_CPU_MAX=2\n'),
                     env={'KSMTUNED_LIBVIRT': str(program)}) as daemon:
             def children():
                 return read(f'/proc/{daemon.pid}/task/{daemon.pid}/children', '').split()
 
             tap.ok(wait_for(lambda: daemon.state().get('PHASE') == 'burst' and children(), 5),
                    f'{name}: a pass goes on', daemon.said)
+            # What stays open is opened by then.
+            time.sleep(2)
             os.kill(int(children()[0]), signal.SIGKILL)
             wait_for(lambda: not children(), 5)
+            time.sleep(0.1)
             taken = {int(fd) for fd in os.listdir(f'/proc/{daemon.pid}/fd')}
             limit = [fd for fd in range(max(taken) + 4) if fd not in taken][2]
             resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (limit, limit))
+            tap.equal((knob('run'), knob('pages_to_scan') != BEFORE[1]), ('1', True),
+                      f'{name}: and it still does')
             with contextlib.suppress(subprocess.TimeoutExpired):
                 daemon.process.wait(15)
             tap.equal(daemon.process.poll(), 1, f'{name}: ends with 1')
