@@ -37,6 +37,7 @@ struct helper {
         struct helper_handler handler;
 
         pid_t pid; /* 0: none runs */
+        bool installed;
         bool greeted;
         bool connected; /* as it told last */
         bool killed;    /* by us, for a reason that has been told */
@@ -261,7 +262,8 @@ static int start(struct helper *helper)
         pid_t daemon = getpid();
         int fds[2], r;
 
-        if (access(helper->program, X_OK) < 0) {
+        helper->installed = access(helper->program, X_OK) == 0;
+        if (!helper->installed) {
                 tell_trouble(helper, "ksmtuned-libvirt is not installed");
                 return 0;
         }
@@ -321,6 +323,8 @@ int helper_new(struct helper **ret_helper, sd_event *loop, const char *program, 
         helper->program = strdup(program);
         helper->uri = strdup(uri);
         r = helper->program && helper->uri ? block_sigchld() : -ENOMEM;
+        /* Known before the first decision, which may come before the start. */
+        helper->installed = r >= 0 && access(helper->program, X_OK) == 0;
         if (r >= 0)
                 r = sd_event_add_time_relative(loop, &helper->timer, CLOCK_MONOTONIC, 0, 0,
                                                on_timer, helper);
@@ -332,6 +336,11 @@ int helper_new(struct helper **ret_helper, sd_event *loop, const char *program, 
         }
         *ret_helper = helper;
         return 0;
+}
+
+bool helper_installed(const struct helper *helper)
+{
+        return helper->installed;
 }
 
 bool helper_connected(const struct helper *helper)

@@ -25,6 +25,9 @@ struct helper;
 int helper_new(struct helper **ret_helper, sd_event *loop, const char *program, const char *uri,
                const struct helper_handler *handler);
 
+/* Whether its program was there when it was last to be started. */
+bool helper_installed(const struct helper *helper);
+
 /* Whether events would come now. */
 bool helper_connected(const struct helper *helper);
 

@@ -152,7 +152,8 @@ static void fill_figures(struct metrics *metrics, const struct manager *manager,
         metrics->phase = decision_phase_name(decision->phase);
         metrics->dry_run = manager->options->dry_run;
         metrics->ksm_wanted = is_wanted(decision);
-        if (manager->helper)
+        /* No program, no figure: a host without libvirt has lost nothing. */
+        if (manager->helper && helper_installed(manager->helper))
                 metrics->libvirt_connected = helper_connected(manager->helper);
         metrics->threshold_kb = decision->threshold_kb;
         metrics->free_kb = decision->free_kb;

@@ -273,6 +273,25 @@ def check_libvirt(args, tap):
             tap.ok(wait_for(lambda: connected() == 0, 10, 0.1), 'and then no more', daemon.said)
 
 
+def check_no_helper(args, tap):
+    """On the real host, dry: libvirt would be asked, but the helper's program is not there."""
+    with tempfile.TemporaryDirectory(prefix='ksmtuned-metrics-') as folder:
+        file, config = pathlib.Path(folder) / 'ksmtuned.prom', pathlib.Path(folder) / 'ksmtuned.conf'
+        config.write_text(f'KSM_MONITOR_INTERVAL=3600\nPIDFILE=\nKSM_METRICS_FILE={file}\n')
+        with Daemon(args, options=['--dry-run', '--config', str(config)],
+                    mounts='mount -t tmpfs none /run',
+                    env={'KSMTUNED_LIBVIRT': f'{folder}/helper'}) as daemon:
+            first = series(read(file, ''))
+            tap.ok(wait_for(lambda: daemon.said_lines('ksmtuned-libvirt is not installed'), 10, 0.1),
+                   'without the helper, that is told', daemon.said)
+            daemon.retune()
+            seen = series(read(file, ''))
+            tap.equal(['ksmtuned_build_info' in str(sorted(figures)) for figures in (first, seen)],
+                      [True, True], 'there are figures')
+            tap.equal([name for figures in (first, seen) for name in figures if 'libvirt_connected' in name],
+                      [], 'but none that says that libvirt is lost: no alert comes of it')
+
+
 # --- with the real ones -----------------------------------------------------------------------
 
 def free_port():
@@ -514,6 +533,7 @@ def main():
     if os.geteuid() == 0:
         check_denied_knob(args, tap)
         check_libvirt(args, tap)
+        check_no_helper(args, tap)
     else:
         tap.skip('knobs that are denied, and libvirt', 'needs root')
     check_real(args, tap)
