@@ -22,6 +22,7 @@ static const char *const over[COMPLAINT_COUNT] = {
         [COMPLAINT_GUEST_FILE] = "the list of guests can be written again",
         [COMPLAINT_DEBUG_LOG] = "the log file can be written again",
         [COMPLAINT_METRICS] = "the file of metrics can be written again",
+        [COMPLAINT_PRESSURE] = "memory pressure can be listened to again",
         [COMPLAINT_UNMERGING] = "the unmerge is over",
 };
 

@@ -20,6 +20,7 @@ enum complaint {
         COMPLAINT_GUEST_FILE,
         COMPLAINT_DEBUG_LOG,
         COMPLAINT_METRICS,
+        COMPLAINT_PRESSURE,
         COMPLAINT_UNMERGING,
         COMPLAINT_COUNT,
 };

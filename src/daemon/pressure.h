@@ -7,6 +7,7 @@
 
 /*
  * Begins or ceases to listen, as @manager's policy wants it. Where the kernel has no PSI there is
- * nothing to listen to, and that is no error. Return: 0; -errno of the loop.
+ * nothing to listen to, and where it does not let us, that is told; neither is an error. Return: 0;
+ * -errno of the loop.
  */
 int pressure_listen(struct manager *manager);
