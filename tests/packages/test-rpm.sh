@@ -14,7 +14,10 @@ packages=("$folder"/ksmtuned-[0-9]*."$arch".rpm "$folder"/ksmtuned-libvirt-[0-9]
 
 set -x
 rpm --query --package --requires "${packages[0]}" | tee "$root.requires"
-! grep -i libvirt "$root.requires"
+if grep -i libvirt "$root.requires"; then
+        echo 'the daemon needs libvirt' >&2
+        exit 1
+fi
 rm "$root.requires"
 in_root --initdb
 in_root --install --nodeps --noscripts "${packages[0]}"
