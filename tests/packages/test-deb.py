@@ -17,12 +17,13 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / 'system'))
 
 from common import Tap, live_ksm, need_root, read, skip_all, unpacked_package, wait_for  # noqa: E402
 from container import Container, bootstrapped_root, why_not  # noqa: E402
-from old_package import old_package  # noqa: E402
+from old_package import old_package, stand_in  # noqa: E402
 from unit import CONF, Unit  # noqa: E402
 
 # What both packages need, and perl, for deb-systemd-helper.
 MORE = ['ucf', 'init-system-helpers', 'procps', 'mawk']
 OLD = '/root/old.deb'
+PROXMOX = '/root/proxmox.deb'
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 # Memory is always short with these: decisions go to NPAGES_MAX.
 CHANGED = {'KSM_MONITOR_INTERVAL': '2', 'KSM_SLEEP_MSEC': '20', 'KSM_NPAGES_BOOST': '301',
@@ -58,6 +59,14 @@ class Box:
 
     def enabled(self, unit):
         return self.box.run('systemctl', 'is-enabled', unit).stdout.strip()
+
+    def status(self, package):
+        """As dpkg has it; '' where it knows nothing of it."""
+        return self.box.run('dpkg-query', '--show', '--showformat', '${db:Status-Status}', package).stdout.strip()
+
+    def ucf(self):
+        """What ucf knows of our files."""
+        return self.box.run('sh', '-c', 'grep -s ksm /var/lib/ucf/hashfile /var/lib/ucf/registry').stdout.split()
 
     def active(self, unit):
         return self.box.show(unit, 'ActiveState')
@@ -244,6 +253,86 @@ def untouched_and_disabled(tap, box):
     gone(tap, box, before)
 
 
+def there_and_back(tap, box):
+    """A downgrade leaves nothing of ours behind that would be in the way of a new beginning."""
+    before = box.files()
+    box.dpkg('the old package again', '-i', OLD)
+    box.dpkg('upgraded', '-i', box.ours)
+    box.dpkg('downgraded', '-i', OLD)
+    tap.equal(box.ucf(), [], 'ucf knows nothing of it any more')
+    tap.ok((box.box.root / CONF[1:]).exists() and (box.box.root / KSM_DEFAULT[1:]).exists(),
+           'the configuration is there')
+    box.dpkg('the old one is purged', '--purge', 'ksmtuned')
+    box.dpkg('and ours installed as on a fresh host', '-i', box.ours)
+    tap.ok('ksmtuned.conf(5)' in read(box.box.root / CONF[1:], ''), 'with its configuration')
+    tap.ok((box.box.root / KSM_DEFAULT[1:]).exists(), 'and the environment of ksm.service')
+    tap.equal((box.enabled('ksmtuned'), box.active('ksmtuned')), ('enabled', 'active'), 'enabled and active')
+    box.dpkg('purged', '--purge', 'ksmtuned')
+    gone(tap, box, before)
+
+
+def documented(page, heading, after):
+    """The commands of the first block in docs/@page behind @heading and @after."""
+    text = read(SOURCE / 'docs' / page).partition(heading)[2].partition(after)[2]
+    block = re.search(r'\n\n((?: {4,}\S.*\n)+)', text)[1]
+    return [line.strip() for line in block.splitlines()]
+
+
+def dry_run_first(tap, box):
+    """As docs/fleet.md rolls it out."""
+    before = box.files()
+    for command in documented('fleet.md', '## Roll out', '**Dry run**'):
+        command = command.replace('sudo ', '').replace('apt install ./ksmtuned_*.deb', f'dpkg -i {box.ours}')
+        answer = box.box.run('sh', '-ec', f'DEBIAN_FRONTEND=noninteractive {command}')
+        tap.equal(answer.returncode, 0, command)
+        tap.diag(answer.stdout + answer.stderr)
+    tap.equal((box.enabled('ksmtuned'), box.active('ksmtuned')), ('masked', 'inactive'), 'the unit is down')
+    tap.ok(wait_for(lambda: 'DECISIONS=1' in read(box.box.inside('/run/ksmtuned/state'), ''), 10, 0.1)
+           and box.said('dry run'), 'a dry run decides')
+    box.box.run('systemctl', 'stop', 'ksmtuned-dry')
+    box.box.run('systemctl', 'unmask', 'ksmtuned')
+    box.box.run('systemctl', 'enable', '--now', 'ksmtuned')
+    tap.equal((box.enabled('ksmtuned'), box.active('ksmtuned')), ('enabled', 'active'), 'and then it runs')
+    box.dpkg('purged', '--purge', 'ksmtuned')
+    gone(tap, box, before)
+
+
+def proxmox(tap, box):
+    """From Proxmox's package, and its purge; back to it, and a purge of ours."""
+    before = box.files()
+    box.box.run('dpkg-deb', '--root-owner-group', '--build', '/root/' + stand_in(box.box.root / 'root'), PROXMOX)
+    box.dpkg('Proxmox\'s package (a stand-in) is installed', '-i', PROXMOX)
+    box.box.run('sh', '-c', f'echo KSM_THRES_COEF=41 >>{CONF}')
+    text = read(box.box.root / CONF[1:])
+    tap.equal((box.enabled('ksmtuned'), box.active('ksmtuned')), ('enabled', 'active'), 'its service runs')
+    box.dpkg('ours takes its place', '-i', box.ours)
+    tap.equal((box.status('ksm-control-daemon'), box.status('ksmtuned')), ('config-files', 'installed'),
+              'and it is removed, but for its configuration')
+    tap.ok(box.enabled('ksmtuned') == 'enabled' and 'ksmtuned 0' in box.box.run('ksmtuned', '--version').stdout,
+           'our service is enabled')
+    tap.equal(read(box.box.root / CONF[1:]), text, 'the configuration is as it was')
+
+    for command in documented('migrate.md', '## From Proxmox VE', '**Purge**'):
+        answer = box.box.run('sh', '-ec', command.replace('sudo ', '').replace('apt purge', 'dpkg --purge'))
+        tap.equal(answer.returncode, 0, f'as docs/migrate.md says: {command}')
+    tap.ok(box.status('ksm-control-daemon') in ('', 'not-installed'), 'it is purged')
+    tap.equal((box.enabled('ksmtuned'), box.active('ksmtuned'), read(box.box.root / CONF[1:], '')),
+              ('enabled', 'active', text), 'and ours is enabled and runs, with the configuration')
+    box.box.run('rm', '/root/ksmtuned.conf')
+
+    box.dpkg('ours is removed', '--remove', 'ksmtuned')
+    box.dpkg('and Proxmox\'s is back', '-i', '--force-confold', PROXMOX)
+    here = [box.enabled('ksmtuned'), box.active('ksmtuned'), read(box.box.root / CONF[1:], '')]
+    tap.equal(here, ['enabled', 'active', text], 'enabled, active, with the configuration')
+    box.dpkg('what is left of ours is purged', '--purge', 'ksmtuned')
+    tap.equal([box.enabled('ksmtuned'), box.active('ksmtuned'), read(box.box.root / CONF[1:], '')], here,
+              'Proxmox\'s has all that it had')
+    tap.ok(not box.ucf() and box.status('ksmtuned') in ('', 'not-installed'),
+           'and ucf and dpkg know nothing of ours')
+    box.dpkg('Proxmox\'s is purged', '--purge', 'ksm-control-daemon')
+    gone(tap, box, before)
+
+
 def main():
     if len(sys.argv) != 2:
         sys.exit(__doc__)
@@ -263,7 +352,7 @@ def main():
         try:
             container.boot('--bind=/sys/kernel/mm/ksm')
             box = Box(tap, pathlib.Path(sys.argv[1]), old, container)
-            for test in (check_fields, fresh, upgrade, untouched_and_disabled):
+            for test in (check_fields, fresh, upgrade, untouched_and_disabled, there_and_back, dry_run_first, proxmox):
                 tap.diag(test.__doc__.strip())
                 try:
                     test(tap, box)
