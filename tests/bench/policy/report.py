@@ -18,7 +18,7 @@ MEAN_SEC = 2  # over which what is reachable is averaged
 HOUR = 3600
 BUDGET_SHARE = 0.02  # KSM_CPU_BUDGET as shipped
 # By then smart_scan skips what has not changed.
-LOOKED = 5
+LOOKED = 9
 
 
 def is_ours(policy):
