@@ -293,6 +293,8 @@ def dry_run_first(tap, box):
     box.box.run('systemctl', 'unmask', 'ksmtuned')
     box.box.run('systemctl', 'enable', '--now', 'ksmtuned')
     tap.equal((box.enabled('ksmtuned'), box.active('ksmtuned')), ('enabled', 'active'), 'and then it runs')
+    # What was enabled by hand, and not by the package, is to be disabled by hand.
+    box.box.run('systemctl', 'disable', 'ksmtuned')
     box.dpkg('purged', '--purge', 'ksmtuned')
     gone(tap, box, before)
 
