@@ -55,7 +55,7 @@ struct model_ksm {
         /* Counters, in units; pages_* in pages. */
         int64_t full_scans, shared, sharing, unshared, known, present;
         int64_t zero_pages; /* units that are the kernel's own zero page, and soon unknown to KSM */
-        int64_t stale; /* units that the kernel still counts as merged: ksmd finds that out */
+        int64_t stale;      /* units that the kernel still counts as merged: ksmd finds that out */
         double pages_scanned, pages_skipped;
         double cpu_sec;
         double known_sec;  /* to pass over a page, as ksmd works now */
