@@ -169,7 +169,11 @@ static bool land(struct adaptive_state *state, const struct adaptive_view *view,
         double done = pages_done(state, view), known = (double)view->known_pages;
         /* The mean of the pass: who shares the CPU with ksmd makes single spans misleading. */
         double page_sec = done > 0 ? state->pass_cpu_sec / done : 0;
-        double batch = landing_sec(state, view) / clamp(page_sec, PAGE_LEAST_SEC, PAGE_PEAK_SEC);
+        double most_sec = landing_sec(state, view);
+        double batch = clamp(most_sec / clamp(page_sec, PAGE_LEAST_SEC, PAGE_PEAK_SEC), 0,
+                             BATCH_PAGES_MAX);
+        /* However dear the next ones are. Where the end was expected too soon, it is to come. */
+        double least = clamp(most_sec / PAGE_PEAK_SEC, 0, batch);
         double left = known - done, slack = state->boundary_slack;
         double new_pages = expected_pages(state, view);
 
@@ -185,7 +189,8 @@ static bool land(struct adaptive_state *state, const struct adaptive_view *view,
         if (slack > batch / 4)
                 left = batch;
         state->landing = true;
-        decision->pages_to_scan = (int64_t)(clamp(left * 1.1, 0, BATCH_PAGES_MAX) + LANDING_PAGES);
+        decision->pages_to_scan =
+                (int64_t)(clamp(left * 1.1, least, BATCH_PAGES_MAX) + LANDING_PAGES);
         decision->sleep_millisecs = LANDING_MSEC;
         decision->next_usec = view->now_usec + (uint64_t)(LANDING_CALL_SEC * USEC_PER_SEC);
         return true;
