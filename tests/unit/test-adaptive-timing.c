@@ -228,7 +228,7 @@ static void test_landing_goes_on(void **state)
         sample.ksm.pages_scanned += 100000 + 65536;
         sample.ksm.ksmd_cpu_nsec += INT64_C(900000000);
         sample.ksm.pages_volatile += 65536;
-        decision = decide(&policy_state, &sample, now += SECOND);
+        decision = decide(&policy_state, &sample, now + SECOND);
         assert_int_equal(decision.sleep_millisecs, 100);
         for (; decision.sleep_millisecs == 100 && calls < 1000; calls++) {
                 assert_true(decision.pages_to_scan >= 1000);
