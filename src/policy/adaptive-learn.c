@@ -321,8 +321,7 @@ static void learn_growth(struct adaptive_state *state, struct adaptive_kind *kin
 static double longest_backoff(const struct adaptive_state *state, const struct adaptive_view *view,
                               bool smart)
 {
-        double paid = adaptive_pass_cost(state, view, smart) * 1e5 /
-                      (double)view->params->cpu_budget_milli;
+        double paid = adaptive_pass_cost(state, view, smart) / adaptive_budget_rate(view->params);
 
         return paid > BACKOFF_SEC_MAX ? paid : BACKOFF_SEC_MAX;
 }
@@ -331,8 +330,8 @@ static double longest_backoff(const struct adaptive_state *state, const struct a
 static double first_backoff(const struct adaptive_state *state, const struct adaptive_view *view,
                             bool smart)
 {
-        return clamp(REST_SHARE * adaptive_pass_cost(state, view, smart) * 1e5 /
-                             (double)view->params->cpu_budget_milli,
+        return clamp(REST_SHARE * adaptive_pass_cost(state, view, smart) /
+                             adaptive_budget_rate(view->params),
                      BACKOFF_SEC_MIN, longest_backoff(state, view, smart));
 }
 
@@ -358,7 +357,8 @@ static void account(struct adaptive_state *state, double surplus_sec)
 
 void adaptive_learn_chain(struct adaptive_state *state, const struct adaptive_view *view)
 {
-        bool paid = state->chain_yield * view->page_value > state->chain_cpu_sec;
+        double surplus_sec = state->chain_yield * view->page_value - state->chain_cpu_sec;
+        bool paid = surplus_sec > 0;
         struct adaptive_kind *kind = state->chain_full_first ? &state->full : &state->smart;
         bool new_guests = state->chain_new_pages > NEW_GUESTS_SHARE * (double)view->known_pages;
         double since_smart = seconds_between(state->smart.ended_usec, view->now_usec);
@@ -387,7 +387,7 @@ void adaptive_learn_chain(struct adaptive_state *state, const struct adaptive_vi
                         clamp(state->full.backoff_sec, 0,
                               clamp(first_backoff(state, view, false) / REST_SHARE, BACKOFF_SEC_MIN,
                                     BACKOFF_SEC_MAX));
-        account(state, state->chain_yield * view->page_value - state->chain_cpu_sec);
+        account(state, surplus_sec);
         state->smart.ended_usec = view->now_usec;
         if (state->chain_full || state->full.ended_usec == 0)
                 state->full.ended_usec = view->now_usec;
