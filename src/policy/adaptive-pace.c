@@ -21,10 +21,12 @@
 #define LANDING_BATCHES   8 /* a shorter pass is not worth it */
 #define LANDING_SEC       0.03
 #define LANDING_PAGES     256
+#define LANDING_BEHIND    4       /* least batches behind the end, it is no longer awaited */
+#define LANDING_SHARE     0.03125 /* of a pass, nor before it: to go too far is cheaper then */
 #define NEW_FEW           0.01
-#define NEW_SLACK         0.15 /* so much of the growth of memory may be none of KSM's */
-#define LANDING_MSEC      100
-#define LANDING_CALL_SEC  0.08
+#define NEW_SLACK         0.05 /* so much of the growth of memory may be none of KSM's */
+#define LANDING_MSEC      50
+#define LANDING_CALL_SEC  0.04
 
 int64_t adaptive_share_percent(const struct adaptive_state *state,
                                const struct adaptive_params *params)
@@ -176,6 +178,7 @@ static bool land(struct adaptive_state *state, const struct adaptive_view *view,
         double least = clamp(most_sec / PAGE_PEAK_SEC, 0, batch);
         double left = known - done, slack = state->boundary_slack;
         double new_pages = expected_pages(state, view);
+        double behind = done - (double)state->pass_known_pages - new_pages;
 
         if (done < 0)
                 return false;
@@ -184,7 +187,9 @@ static bool land(struct adaptive_state *state, const struct adaptive_view *view,
                 left += new_pages - difference(view->known_pages, state->pass_known_pages);
                 slack += NEW_SLACK * new_pages;
         }
-        if (known < LANDING_BATCHES * batch || left > batch + slack || left < -batch - slack / 2)
+        slack = clamp(slack, 0, LANDING_SHARE * known);
+        if (known < LANDING_BATCHES * batch || left > batch + slack ||
+            (left <= 0 && behind > LANDING_BEHIND * least + slack / 2))
                 return false;
         if (slack > batch / 4)
                 left = batch;

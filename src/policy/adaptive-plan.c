@@ -9,7 +9,7 @@
 #define PERIOD_SEC_MIN  30.0
 #define PERIOD_SEC_MAX  3600.0
 #define GROWTH_SEC_MAX  8.0    /* growth is awaited no longer */
-#define HASHED_WAIT     0.5    /* nor, for what is hashed, longer than so much of what it takes */
+#define HASHED_WAIT     0.35   /* nor, for what is hashed, longer than so much of what it takes */
 #define GROWS_SHARE     0.0001 /* of memory a second; what grows slower is not awaited */
 #define ASKED_AGAIN_SEC 30.0
 #define CHANGED_PASSES  4 /* in a row at most, where only known pages have changed */

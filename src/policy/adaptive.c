@@ -12,7 +12,10 @@
 #define BRAKE_MSEC     100
 #define BRAKE_USEC     UINT64_C(40000)
 #define BRAKE_PAGES    16
-#define LOOK_SEC       4.0 /* no older are the guests' figures in a pass */
+/* No older are the guests' figures in a pass. */
+#define LOOK_SEC         4.0
+#define LOOK_GROWS_SEC   1.0 /* the next pass waits for the end of growth */
+#define LOOK_LANDING_SEC 0.5
 
 static int64_t pages_passed(const struct ksm_sample *ksm)
 {
@@ -288,7 +291,7 @@ static void decide(struct adaptive_state *state, const struct adaptive_view *vie
         if (!state->in_pass)
                 rest(state, view, decision);
         if (state->in_pass) {
-                double progress = adaptive_progress(state, view);
+                double progress = adaptive_progress(state, view), look_sec;
 
                 decision->verdict = VERDICT_START;
                 decision->phase = state->pass_burst ? PHASE_BURST : PHASE_PROBE;
@@ -298,8 +301,10 @@ static void decide(struct adaptive_state *state, const struct adaptive_view *vie
                 decision->light_next = true;
                 adaptive_pace(state, view, decision);
                 /* How much has come by the end of the pass is to be known. */
-                if (seconds_between(state->full_usec, decision->next_usec) >
-                    (state->landing ? LOOK_SEC / 8 : LOOK_SEC))
+                look_sec = state->landing                     ? LOOK_LANDING_SEC
+                           : adaptive_growth(state, view) > 0 ? LOOK_GROWS_SEC
+                                                              : LOOK_SEC;
+                if (seconds_between(state->full_usec, decision->next_usec) > look_sec)
                         decision->light_next = false;
         }
 }

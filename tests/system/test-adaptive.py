@@ -26,7 +26,7 @@ KSM_LIBVIRT_URI=
 '''
 WAKEUPS_MAX, STEP_MSEC_MAX = 15, 0.5
 BATCH_MSEC_MAX = 25         # 20, by what a page costs, which two spans do not agree on
-LANDING_SLEEP_MSEC, LAST_MSEC_MAX = 100, 50  # behind the last batches of a pass; up to 40
+LANDING_SLEEP_MSEC, LAST_MSEC_MAX = 50, 50  # behind the last batches of a pass; up to 40
 TAKEN = ('pages_to_scan', 'sleep_millisecs', 'smart_scan')
 CGROUP = pathlib.Path('/sys/fs/cgroup/memory/ksmtuned-tests')
 
