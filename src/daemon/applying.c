@@ -59,8 +59,10 @@ int applying_run(struct manager *manager, const struct decision *decision, struc
                         manager->metering.counters.knob_write_failures++;
                         return -EAGAIN;
                 }
-                if (manager->settings->policy.kind != POLICY_CLASSIC)
+                if (manager->settings->policy.kind != POLICY_CLASSIC) {
                         owed_take_knobs(&manager->owed, knobs);
+                        manager->owed.pass = true;
+                }
                 want.run = KSM_RUN_MERGE;
                 want.pages_to_scan = decision->pages_to_scan;
                 want.sleep_millisecs = decision->sleep_millisecs;
@@ -74,6 +76,8 @@ int applying_run(struct manager *manager, const struct decision *decision, struc
                                      : "the knobs are written in part");
         if (r == 0) {
                 *knobs = want;
+                manager->owed.pass = want.run == KSM_RUN_MERGE &&
+                                     manager->settings->policy.kind != POLICY_CLASSIC;
         } else {
                 manager->foreign.known = false;
                 manager->metering.counters.knob_write_failures++;
@@ -83,24 +87,23 @@ int applying_run(struct manager *manager, const struct decision *decision, struc
 
 int applying_end_pass(struct manager *manager)
 {
-        if (manager->settings->policy.kind == POLICY_CLASSIC || manager->options->dry_run ||
-            manager->last_decision.verdict != VERDICT_START)
+        int r;
+
+        if (!manager->owed.pass || manager->options->dry_run)
                 return 0;
         manager->last_decision.verdict = VERDICT_NONE;
         manager->foreign.known = false;
-        return ksm_set(manager->root, KSM_RUN, KSM_RUN_STOP);
+        r = ksm_set(manager->root, KSM_RUN, KSM_RUN_STOP);
+        if (r == 0)
+                manager->owed.pass = false;
+        return r;
 }
 
-int applying_give_back(struct manager *manager)
+void applying_give_back(struct manager *manager)
 {
-        int r, failed;
-
         if (manager->options->dry_run)
-                return 0;
-        failed = applying_end_pass(manager);
-        if (failed < 0)
-                journal_print(LOG_ERR, "cannot end the pass: writing 0 to run: %s",
-                              strerror(-failed));
-        r = owed_give_back(&manager->owed, manager->root);
-        return failed < 0 ? -EAGAIN : r;
+                return;
+        manager->last_decision.verdict = VERDICT_NONE;
+        manager->foreign.known = false;
+        (void)owed_give_back(&manager->owed, manager->root);
 }

@@ -12,9 +12,9 @@
  */
 int applying_run(struct manager *manager, const struct decision *decision, struct ksm_knobs *knobs);
 
-/* Where nobody decides any more: ends the pass, and gives back what is owed.
- * Return: 0; -EAGAIN where something could not be (logged). */
-int applying_give_back(struct manager *manager);
+/* Where nobody decides any more: ends the pass, and gives back what is owed. What cannot be given
+ * back is logged, and stays owed. */
+void applying_give_back(struct manager *manager);
 
 /*
  * Stops ksmd where a policy that drives passes is in the middle of one: nobody else would.

@@ -37,7 +37,7 @@ static int finish(struct manager *manager, const char *how)
 {
         struct ksm_sample ksm = {.ksmd_cpu_nsec = SAMPLE_ABSENT};
 
-        (void)applying_give_back(manager);
+        applying_give_back(manager);
         if (ksm_sample(manager->root, &ksm) == 0) {
                 const struct journal_field fields[] = {
                         {.name = "KSM_RUN", .value = ksm.run},

@@ -115,58 +115,29 @@ static int take_pidfile(const struct options *options, const struct sysroot *roo
         return STATUS_OK;
 }
 
-/* What the daemon of @state had taken. Return: 0; -EAGAIN where something could not be given back
- * (logged). */
-static int give_back_of(const struct sysroot *root, const struct state *state)
-{
-        struct owed owed = OWED_NOTHING;
-        int failed = 0, r;
-
-        owed_from_state(&owed, state);
-        /* It was in the middle of a pass, perhaps at full speed. */
-        if (owed.pages_to_scan != SAMPLE_ABSENT && state->run == KSM_RUN_MERGE)
-                failed = ksm_set(root, KSM_RUN, KSM_RUN_STOP);
-        if (failed < 0)
-                journal_print(LOG_ERR, "cannot end the pass: writing 0 to run: %s",
-                              strerror(-failed));
-        r = owed_give_back(&owed, root);
-        return failed < 0 ? -EAGAIN : r;
-}
-
 /* A crash may have left things taken: the state file tells what they were before. */
 static void inherit_debts(struct manager *manager)
 {
         struct state state;
 
-        if (manager->publish_state && state_read(manager->root, &state) == 0)
-                owed_from_state(&manager->owed, &state);
-}
-
-/*
- * At once, where no decision will do it; what cannot be given back stays owed.
- * Return: 0; -EAGAIN where something could not be given back (logged).
- */
-static int give_back_inherited(struct manager *manager)
-{
-        struct state state;
-        int r;
-
         if (!manager->publish_state || state_read(manager->root, &state) < 0)
-                return 0;
+                return;
         /* Where PIDFILE is empty, it may run beside this one. */
         if (state.pid != getpid() && state_daemon_alive(manager->root, &state) == 1)
-                return 0;
-        r = give_back_of(manager->root, &state);
-        if (r == 0)
-                manager->owed = (struct owed)OWED_NOTHING;
-        return r;
+                return;
+        owed_from_state(&manager->owed, &state);
+        /* What one policy has taken is none of the other's business. */
+        if (manager->settings->policy.kind == POLICY_CLASSIC &&
+            manager->owed.pages_to_scan != SAMPLE_ABSENT)
+                applying_give_back(manager);
 }
 
 /* For the service manager, behind a daemon that did not end by itself. Return: a status. */
 static int give_back(const struct sysroot *root)
 {
-        const struct owed nothing = OWED_NOTHING;
+        struct owed owed = OWED_NOTHING;
         struct state state;
+        bool done;
         int r;
 
         r = state_read(root, &state);
@@ -182,12 +153,13 @@ static int give_back(const struct sysroot *root)
                               state.pid);
                 return STATUS_FAILURE;
         }
-        r = give_back_of(root, &state);
-        /* The knobs are owed no more; what else it told stays to be read. */
-        owed_to_state(&nothing, &state);
+        owed_from_state(&owed, &state);
+        done = owed_give_back(&owed, root);
+        /* What else it told stays to be read. */
+        owed_to_state(&owed, &state);
         if (state_write(root, &state) < 0)
                 journal_print(LOG_WARNING, "cannot write " STATE_PATH);
-        return r < 0 ? STATUS_FAILURE : STATUS_OK;
+        return done ? STATUS_OK : STATUS_FAILURE;
 }
 
 static void announce(const struct manager *manager)
@@ -212,7 +184,7 @@ static int decide_once(struct manager *manager)
         int r;
 
         if (passes)
-                (void)give_back_inherited(manager);
+                applying_give_back(manager);
         r = manager_decide(manager, TRIGGER_START);
         if (r == 0 && passes && manager->last_decision.verdict == VERDICT_START)
                 journal_print(LOG_WARNING,
@@ -222,20 +194,8 @@ static int decide_once(struct manager *manager)
         return r < 0 ? STATUS_FAILURE : STATUS_OK;
 }
 
-/* The loop has failed. Return: 0; -EAGAIN where something could not be given back (logged). */
-static int give_up(struct manager *manager)
-{
-        if (manager->options->dry_run)
-                return 0;
-        /* Nothing has been taken yet, and the state file is that of the one before. */
-        if (manager->n_decisions == 0)
-                return give_back_inherited(manager);
-        return applying_give_back(manager);
-}
-
 static int run_daemon(struct manager *manager, struct pidfile *pidfile)
 {
-        bool owes = false;
         int r;
 
         r = pidfile_write(pidfile);
@@ -247,9 +207,9 @@ static int run_daemon(struct manager *manager, struct pidfile *pidfile)
         r = manager_run(manager);
         if (r < 0) {
                 journal_print(LOG_ERR, "the event loop failed: %s", strerror(-r));
-                owes = give_up(manager) < 0;
+                applying_give_back(manager);
         }
-        publish_end(manager, owes);
+        publish_end(manager);
         metering_remove(manager);
         return r < 0 ? STATUS_FAILURE : STATUS_OK;
 }

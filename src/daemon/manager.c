@@ -108,9 +108,7 @@ static int on_step(void *userdata)
 static int change_policy(struct manager *manager)
 {
         memset(&manager->policy_state, 0, sizeof(manager->policy_state));
-        if (!manager->options->dry_run)
-                (void)owed_give_back(&manager->owed, manager->root);
-        manager->foreign.known = false;
+        applying_give_back(manager);
         return pressure_listen(manager);
 }
 

@@ -16,61 +16,85 @@ void owed_take_knobs(struct owed *owed, const struct ksm_knobs *now)
                 owed->sleep_millisecs = now->sleep_millisecs;
 }
 
-/* Return: whether it could be; logs why not. */
-static bool give_back(const struct sysroot *root, enum ksm_attribute attribute, int64_t *value)
+bool owed_anything(const struct owed *owed)
+{
+        return owed->advisor_mode != SAMPLE_ABSENT || owed->smart_scan != SAMPLE_ABSENT ||
+               owed->pages_to_scan != SAMPLE_ABSENT || owed->sleep_millisecs != SAMPLE_ABSENT ||
+               owed->pass;
+}
+
+/* The functions below return whether it could be done, and log why not. */
+
+static bool end_pass(const struct sysroot *root)
+{
+        int64_t run;
+        int r;
+
+        /* Who stopped it, or unmerges, has done it already. */
+        r = ksm_get(root, KSM_RUN, &run);
+        if (r == 0 && run != KSM_RUN_MERGE)
+                return true;
+        r = ksm_set(root, KSM_RUN, KSM_RUN_STOP);
+        if (r < 0)
+                journal_print(LOG_ERR, "cannot end the pass: writing 0 to run: %s", strerror(-r));
+        return r >= 0;
+}
+
+static bool give_back(const struct sysroot *root, enum ksm_attribute attribute, int64_t value)
 {
         int64_t now;
         int r;
 
-        if (*value == SAMPLE_ABSENT)
+        if (value == SAMPLE_ABSENT)
                 return true;
         /* A changed sleep_millisecs wakes ksmd, so nothing is written that reads so already. */
         r = ksm_get(root, attribute, &now);
-        if (r < 0 || now != *value)
-                r = ksm_set(root, attribute, *value);
+        if (r < 0 || now != value)
+                r = ksm_set(root, attribute, value);
         if (r < 0)
                 journal_print(LOG_WARNING, "cannot set %s back to %lld: %s",
-                              ksm_attribute_info(attribute)->name, (long long)*value, strerror(-r));
-        *value = SAMPLE_ABSENT;
+                              ksm_attribute_info(attribute)->name, (long long)value, strerror(-r));
         return r >= 0;
 }
 
-static bool give_advisor_back(const struct sysroot *root, int64_t *mode)
+/* Somebody has switched the advisor on meanwhile: then pages_to_scan is its own. */
+static bool advisor_works(const struct sysroot *root)
+{
+        int64_t mode;
+
+        return ksm_get(root, KSM_ADVISOR_MODE, &mode) == 0 && mode != KSM_ADVISOR_NONE;
+}
+
+static bool give_advisor_back(const struct sysroot *root, int64_t mode)
 {
         int r;
 
-        if (*mode == SAMPLE_ABSENT)
+        if (mode == SAMPLE_ABSENT)
                 return true;
-        r = ksm_set(root, KSM_ADVISOR_MODE, *mode);
+        r = ksm_set(root, KSM_ADVISOR_MODE, mode);
         if (r < 0)
                 journal_print(LOG_WARNING, "cannot give KSM back to the kernel's advisor: %s",
                               strerror(-r));
         else
                 journal_print(LOG_NOTICE, "KSM is given back to the kernel's advisor");
-        *mode = SAMPLE_ABSENT;
         return r >= 0;
 }
 
-int owed_give_back(struct owed *owed, const struct sysroot *root)
+bool owed_give_back(struct owed *owed, const struct sysroot *root)
 {
-        const struct {
-                enum ksm_attribute attribute;
-                int64_t *value;
-        } knobs[] = {
-                {KSM_PAGES_TO_SCAN, &owed->pages_to_scan},
-                {KSM_SLEEP_MILLISECS, &owed->sleep_millisecs},
-                {KSM_SMART_SCAN, &owed->smart_scan},
-        };
-        bool failed = false;
+        bool done = true;
 
-        for (size_t i = 0; i < sizeof(knobs) / sizeof(knobs[0]); i++) {
-                if (!give_back(root, knobs[i].attribute, knobs[i].value))
-                        failed = true;
-        }
+        if (owed->pass)
+                done = end_pass(root);
+        if (!advisor_works(root))
+                done = give_back(root, KSM_PAGES_TO_SCAN, owed->pages_to_scan) && done;
+        done = give_back(root, KSM_SLEEP_MILLISECS, owed->sleep_millisecs) && done;
+        done = give_back(root, KSM_SMART_SCAN, owed->smart_scan) && done;
         /* Last: behind it, pages_to_scan is the advisor's. */
-        if (!give_advisor_back(root, &owed->advisor_mode))
-                failed = true;
-        return failed ? -EAGAIN : 0;
+        done = give_advisor_back(root, owed->advisor_mode) && done;
+        if (done)
+                *owed = (struct owed)OWED_NOTHING;
+        return done;
 }
 
 void owed_to_state(const struct owed *owed, struct state *state)
@@ -95,4 +119,5 @@ void owed_from_state(struct owed *owed, const struct state *state)
         owed->smart_scan = sane(KSM_SMART_SCAN, state->smart_scan_before);
         owed->pages_to_scan = sane(KSM_PAGES_TO_SCAN, state->pages_to_scan_before);
         owed->sleep_millisecs = sane(KSM_SLEEP_MILLISECS, state->sleep_msec_before);
+        owed->pass = owed->pages_to_scan != SAMPLE_ABSENT && state->run == KSM_RUN_MERGE;
 }

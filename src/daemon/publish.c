@@ -128,11 +128,11 @@ void publish_guests(struct manager *manager)
                  strerror(-r));
 }
 
-void publish_end(struct manager *manager, bool owes)
+void publish_end(struct manager *manager)
 {
         if (!manager->publish_state)
                 return;
-        if (!owes)
+        if (!owed_anything(&manager->owed))
                 (void)state_remove(manager->root);
         (void)guest_file_remove(manager->root);
 }

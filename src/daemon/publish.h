@@ -18,9 +18,9 @@ void publish_decision(struct manager *manager, enum trigger trigger, const struc
  */
 void publish_guests(struct manager *manager);
 
-/* Takes away what is to be had only of a daemon that runs; where it @owes something still, not the
+/* Takes away what is to be had only of a daemon that runs; where something is owed still, not the
  * state file, from which --give-back or the next daemon knows. */
-void publish_end(struct manager *manager, bool owes);
+void publish_end(struct manager *manager);
 
 /* RELOADING=1 with the time that systemd asks for; READY=1 once the new settings are in force. */
 void publish_reloading(void);

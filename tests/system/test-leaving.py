@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-Where nobody stays to decide: --once, and an event loop that fails. The adaptive policy leaves no
-pass behind then, and none of the knobs that it took; and what cannot be given back is not forgotten.
+Where nobody stays to decide: --once, an event loop that fails, a crash, the end. The adaptive policy
+leaves no pass behind then, and none of the knobs that it took; and what cannot be given back is not
+forgotten.
 """
 
 import contextlib
@@ -157,10 +158,72 @@ class MadeUp:
             tap.equal((self.call(host, '--give-back')[0], *self.knobs(host)), (0, *BEFORE),
                       f'{name}: and --give-back gives it back')
 
+    # --- an end, and who comes after it -----------------------------------------------------------
+
+    def forbidden_at_the_end(self):
+        tap, name = self.tap, 'a knob may not be written at the end'
+        with self.host() as host, self.in_a_pass(host, name) as daemon:
+            self.forbid(host, 'pages_to_scan')
+            tap.equal(daemon.stop(), 0, f'{name}: ends with 0')
+            tap.equal(len(daemon.said_lines('cannot set pages_to_scan back to 123')), 1,
+                      f'{name}: says so')
+            driven = host.knob('pages_to_scan')
+            tap.equal(self.knobs(host), (BEFORE[0], driven, *BEFORE[2:]),
+                      f'{name}: the others read as before')
+            tap.equal(self.state(host).get('PAGES_TO_SCAN_BEFORE'), BEFORE[1], f'{name}: it stays owed')
+            tap.ok(self.call(host, '--give-back')[0] == 0 and self.knobs(host) == BEFORE,
+                   f'{name}: --give-back gives it back', self.knobs(host))
+
+    def give_back_fails(self):
+        tap, name = self.tap, '--give-back may not write a knob'
+        with self.host() as host:
+            self.crash(host, name)
+            path = host.knob_path('pages_to_scan')
+            path.unlink()
+            path.mkdir()
+            status, said = self.call(host, '--give-back')
+            tap.ok(status == 1 and 'cannot set pages_to_scan back to 123' in said, f'{name}: says so', said)
+            tap.equal(self.state(host).get('PAGES_TO_SCAN_BEFORE'), BEFORE[1], f'{name}: it stays owed')
+            path.rmdir()
+            host.set_knob('pages_to_scan', 4444)
+            tap.ok(self.call(host, '--give-back')[0] == 0 and self.knobs(host) == BEFORE,
+                   f'{name}: the next one gives it back', self.knobs(host))
+            tap.equal(self.state(host).get('PAGES_TO_SCAN_BEFORE'), '-1', f'{name}: nothing is owed now')
+
+    def dry_run(self):
+        tap, name = self.tap, 'a dry run behind a crash'
+        with self.host() as host:
+            self.crash(host, name)
+            left = self.knobs(host)
+            for options in (['--dry-run', '--once'], ['--dry-run']):
+                with self.start(host, options=options, wait=False) as daemon:
+                    wait_for(lambda: daemon.decisions() or daemon.process.poll() is not None, 5)
+                    daemon.stop()
+                tap.equal((self.knobs(host), self.state(host).get('PAGES_TO_SCAN_BEFORE')),
+                          (left, BEFORE[1]),
+                          f'{name}, {" ".join(options)}: writes no knob, and forgets nothing')
+            tap.equal((self.call(host, '--give-back')[0], *self.knobs(host)), (0, *BEFORE),
+                      f'{name}: --give-back ends the pass')
+
+    def classic(self):
+        tap, name = self.tap, 'classic behind a crash'
+        with self.host() as host:
+            self.crash(host, name)
+            host.config(SETTINGS.replace('adaptive', 'classic').replace('=99', '=1'))
+            host.memory(16700000)
+            with self.start(host) as daemon:
+                tap.equal(self.knobs(host), BEFORE, f'{name}: the knobs are given back at once')
+                tap.equal(daemon.state().get('PAGES_TO_SCAN_BEFORE'), '-1',
+                          f'{name}: nothing is owed any more')
+
     def run(self):
         self.once()
         self.fails_in_a_pass()
         self.fails_at_start()
+        self.forbidden_at_the_end()
+        self.give_back_fails()
+        self.dry_run()
+        self.classic()
 
 
 class Live:
