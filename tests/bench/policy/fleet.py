@@ -195,7 +195,7 @@ CORE = ('original', 'original-forced', 'original-warm', 'classic', 'fixed-100-20
 EXTRAS = ('adaptive-cpu25', 'adaptive-plenty', UNMERGEABLE)
 
 FORMS = {form.name: form for form in (
-    Form('smoke', guests=4, mib=64, stagger=0.3, boot=1, event=9, end=16, rest=0,
+    Form('smoke', guests=4, mib=64, stagger=0.3, boot=1, event=7, end=13, rest=0,
          steady_rest=0, qemu=1, qemu_stagger=0, repetitions=1, ballast=False, limit_min=3,
          policies=('oracle', 'fixed-9000-20', 'original-forced', 'classic-forced', 'adaptive')),
     Form('standard', guests=8, mib=256, stagger=1, boot=3, event=72, end=116, rest=0,
