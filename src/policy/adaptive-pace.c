@@ -21,8 +21,8 @@
 #define LANDING_BATCHES   8 /* a shorter pass is not worth it */
 #define LANDING_SEC       0.03
 #define LANDING_PAGES     256
-#define LANDING_BEHIND    4       /* least batches behind the end, it is no longer awaited */
-#define LANDING_SHARE     0.03125 /* of a pass, nor before it: to go too far is cheaper then */
+#define LANDING_BEHIND    4       /* least batches behind the expected end it is awaited no more */
+#define LANDING_SHARE     0.03125 /* of a pass; to miss its end costs less than a longer wait */
 #define NEW_FEW           0.01
 #define NEW_SLACK         0.05 /* so much of the growth of memory may be none of KSM's */
 #define LANDING_MSEC      50
@@ -184,7 +184,7 @@ static bool land(struct adaptive_state *state, const struct adaptive_view *view,
                 return false;
         if (new_pages > batch) {
                 /* They are reached last: the end is where they should be, more or less. */
-                left += new_pages - difference(view->known_pages, state->pass_known_pages);
+                left = -behind;
                 slack += NEW_SLACK * new_pages;
         }
         slack = clamp(slack, 0, LANDING_SHARE * known);

@@ -25,7 +25,8 @@ struct outcome {
         double to_90_sec, cpu_sec, rest_cpu_sec, gib_sec, saved_share;
 };
 
-/* Where programs run slowly, few random hosts are asked for; then the small sizes are enough. */
+/* Where programs run slowly, few random hosts are asked for; then few sizes are enough, and coarse
+ * ones: as many units, of more pages each. */
 static bool runs_slowly(void)
 {
         const char *hosts = getenv("MODEL_HOSTS");

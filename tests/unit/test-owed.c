@@ -119,8 +119,7 @@ static void test_advisor_of_somebody(void **state)
         assert_int_equal(get(host, KSM_SMART_SCAN), 1);
 }
 
-/* No smart_scan, no advisor, no run: the others are given back all the same, and nothing forgotten.
- */
+/* No smart_scan, no advisor, no run: the others are given back, and nothing is forgotten. */
 static void test_failure(void **state)
 {
         const struct made_up_root *host = *state;
