@@ -43,6 +43,24 @@ static bool can_start(const struct manager *manager)
         return manager->settings->policy.kind == POLICY_CLASSIC || !manager->options->once;
 }
 
+struct owed applying_debts(const struct manager *manager, const struct decision *decision,
+                           const struct ksm_knobs *knobs)
+{
+        struct owed owed = manager->owed;
+        int64_t mode;
+
+        if (manager->options->dry_run || decision->verdict != VERDICT_START || !can_start(manager))
+                return owed;
+        if (ksm_reader_get(manager->ksm_reader, KSM_ADVISOR_MODE, &mode) == 0 &&
+            mode != KSM_ADVISOR_NONE)
+                owed.advisor_mode = mode;
+        if (manager->settings->policy.kind != POLICY_CLASSIC) {
+                owed_take_knobs(&owed, knobs);
+                owed.pass = true;
+        }
+        return owed;
+}
+
 int applying_run(struct manager *manager, const struct decision *decision, struct ksm_knobs *knobs)
 {
         struct ksm_knobs want = *knobs;

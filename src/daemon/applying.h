@@ -6,6 +6,13 @@
 #include "manager.h"
 
 /*
+ * What applying_run() will owe behind the first knob that it writes: to be published before, as it
+ * may be killed between any two of them. @knobs: what the kernel has.
+ */
+struct owed applying_debts(const struct manager *manager, const struct decision *decision,
+                           const struct ksm_knobs *knobs);
+
+/*
  * Brings the knobs to what was decided; with --once, a policy that drives passes starts none, and
  * ksmd is stopped. @knobs: what the kernel has, before and after.
  * Return: 0; -EAGAIN where a knob could not be written (logged once).

@@ -246,8 +246,19 @@ static bool leave_to_unmerge(struct manager *manager, const struct ksm_sample *k
         return unmerging;
 }
 
+/* Return: 0; -EAGAIN where a knob could not be written. */
+static int apply(struct manager *manager, enum trigger trigger, const struct sample *sample,
+                 struct ksm_knobs *knobs)
+{
+        const struct owed debts = applying_debts(manager, &manager->last_decision, knobs);
+
+        if (!owed_same(&debts, &manager->owed))
+                publish_debts(manager, trigger, sample, knobs, &debts);
+        return applying_run(manager, &manager->last_decision, knobs);
+}
+
 /* From the sample to the knobs. Return: 0; -EAGAIN where a knob could not be written. */
-static int decide_and_apply(struct manager *manager, struct sample *sample,
+static int decide_and_apply(struct manager *manager, enum trigger trigger, struct sample *sample,
                             struct ksm_knobs *ret_knobs)
 {
         uint64_t now = events_now_usec(), last_pass_usec;
@@ -267,7 +278,7 @@ static int decide_and_apply(struct manager *manager, struct sample *sample,
                       &manager->last_decision);
         count_pass(manager, last_pass_usec);
         if (!leave)
-                r = applying_run(manager, &manager->last_decision, ret_knobs);
+                r = apply(manager, trigger, sample, ret_knobs);
         if (r == 0 && !leave && !manager->options->dry_run)
                 foreign_remember(&manager->foreign, ret_knobs, sample->ksm.full_scans);
         return r;
@@ -305,7 +316,7 @@ int manager_decide(struct manager *manager, enum trigger trigger)
         sample.events = manager->new_events;
         manager->new_events = 0;
         kernel_settings_step(manager, &sample);
-        r = decide_and_apply(manager, &sample, &knobs);
+        r = decide_and_apply(manager, trigger, &sample, &knobs);
         sampling_judge(manager, &manager->last_decision);
         publish_decision(manager, trigger, &sample, &knobs);
         return r;
@@ -325,7 +336,7 @@ int manager_step(struct manager *manager)
         }
         /* Whoever came or went meanwhile is for the decision that is put off, with fresh guests. */
         sample.events = 0;
-        r = decide_and_apply(manager, &sample, &knobs);
+        r = decide_and_apply(manager, TRIGGER_TIMER, &sample, &knobs);
         if (manager->last_decision.phase != phase ||
             events_now_usec() >= manager->published_usec + PUBLISH_EVERY_USEC)
                 publish_decision(manager, TRIGGER_TIMER, &sample, &knobs);

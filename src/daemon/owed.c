@@ -23,6 +23,13 @@ bool owed_anything(const struct owed *owed)
                owed->pass;
 }
 
+bool owed_same(const struct owed *one, const struct owed *other)
+{
+        return one->advisor_mode == other->advisor_mode && one->smart_scan == other->smart_scan &&
+               one->pages_to_scan == other->pages_to_scan &&
+               one->sleep_millisecs == other->sleep_millisecs && one->pass == other->pass;
+}
+
 /* The functions below return whether it could be done, and log why not. */
 
 static bool end_pass(const struct sysroot *root)

@@ -31,6 +31,7 @@ struct owed {
 void owed_take_knobs(struct owed *owed, const struct ksm_knobs *now);
 
 bool owed_anything(const struct owed *owed);
+bool owed_same(const struct owed *one, const struct owed *other);
 
 /*
  * Gives back what is owed. Where something cannot be, that is logged, the rest is given back all

@@ -48,7 +48,8 @@ static int64_t realtime_of(uint64_t monotonic_usec)
 }
 
 static void publish_state(struct manager *manager, enum trigger trigger,
-                          const struct sample *sample, const struct ksm_knobs *knobs)
+                          const struct sample *sample, const struct ksm_knobs *knobs,
+                          const struct owed *owed)
 {
         const struct decision *decision = &manager->last_decision;
         struct state state;
@@ -79,7 +80,7 @@ static void publish_state(struct manager *manager, enum trigger trigger,
         state.pass_due_usec = realtime_of(decision->pass_due_usec);
         state.interval_usec = (int64_t)manager->settings->monitor_interval_usec;
         kernel_settings_owed(manager, state.settings_owed, sizeof(state.settings_owed));
-        owed_to_state(&manager->owed, &state);
+        owed_to_state(owed, &state);
 
         r = state_write(manager->root, &state);
         complain(&manager->complaints, COMPLAINT_STATE, r, LOG_WARNING,
@@ -236,9 +237,22 @@ void publish_decision(struct manager *manager, enum trigger trigger, const struc
         /* Before the state: who sees its count of decisions finds the figures there. */
         metering_publish(manager, trigger, sample);
         if (manager->publish_state)
-                publish_state(manager, trigger, sample, knobs);
+                publish_state(manager, trigger, sample, knobs, &manager->owed);
         log_change(manager, sample, knobs, status);
         notify_manager(manager, status);
+}
+
+void publish_debts(struct manager *manager, enum trigger trigger, const struct sample *sample,
+                   const struct ksm_knobs *knobs, const struct owed *debts)
+{
+        struct ksm_knobs soon = *knobs;
+
+        if (!manager->publish_state)
+                return;
+        /* A pass is known by it. */
+        if (debts->pass)
+                soon.run = KSM_RUN_MERGE;
+        publish_state(manager, trigger, sample, &soon, debts);
 }
 
 void publish_reloading(void)

@@ -13,6 +13,13 @@ void publish_decision(struct manager *manager, enum trigger trigger, const struc
                       const struct ksm_knobs *knobs);
 
 /*
+ * The state file alone, with what will be owed once the knobs are written, so that a daemon that is
+ * killed among them has told it. @knobs: what the kernel has.
+ */
+void publish_debts(struct manager *manager, enum trigger trigger, const struct sample *sample,
+                   const struct ksm_knobs *knobs, const struct owed *debts);
+
+/*
  * The guests of the last scan, where they are others than those that were written last. Not of a
  * daemon that cannot see all processes: who asks might see more.
  */

@@ -158,6 +158,32 @@ class MadeUp:
             tap.equal((self.call(host, '--give-back')[0], *self.knobs(host)), (0, *BEFORE),
                       f'{name}: and --give-back gives it back')
 
+    # --- killed among the knobs -------------------------------------------------------------------
+
+    def killed_behind(self, written):
+        """The state file tells what is owed before the first knob is touched."""
+        tap, name = self.tap, f'killed behind its write of {written}'
+        with self.host() as host:
+            host.set_knob('advisor_mode', 'none [scan-time]')
+            path = host.knob_path(written)
+            before = path.read_text()
+            answer = subprocess.run(
+                [self.args.ksmtuned, '--foreground', '--root', host.path], capture_output=True, text=True,
+                timeout=20, check=False,
+                env={**os.environ, 'LD_PRELOAD': helper(self.args, 'write-fails.so'), 'WRITE_FAILS_TEXT': '',
+                     'WRITE_FAILS_PATH': str(path), 'WRITE_FAILS_ERRNO': '0'})
+            tap.ok(answer.returncode == -signal.SIGKILL and path.read_text() != before,
+                   f'{name}: it was', (answer.returncode, answer.stderr))
+            tap.equal(tuple(self.state(host).get(key) for key in (
+                'ADVISOR_MODE_BEFORE', 'PAGES_TO_SCAN_BEFORE', 'SLEEP_MSEC_BEFORE', 'SMART_SCAN_BEFORE')),
+                      ('1', *BEFORE[1:]), f'{name}: what is owed is known')
+            tap.equal((self.call(host, '--give-back')[0], *self.knobs(host), host.knob('advisor_mode')),
+                      (0, *BEFORE, 'scan-time'), f'{name}: and given back')
+
+    def killed(self):
+        for written in ('advisor_mode', 'pages_to_scan', 'sleep_millisecs', 'run'):
+            self.killed_behind(written)
+
     # --- an end, and who comes after it -----------------------------------------------------------
 
     def forbidden_at_the_end(self):
@@ -220,6 +246,7 @@ class MadeUp:
         self.once()
         self.fails_in_a_pass()
         self.fails_at_start()
+        self.killed()
         self.forbidden_at_the_end()
         self.give_back_fails()
         self.dry_run()

@@ -2,11 +2,12 @@
 
 /*
  * To be preloaded: a write() of the text WRITE_FAILS_TEXT to the file WRITE_FAILS_PATH fails with
- * the number in WRITE_FAILS_ERRNO.
+ * the number in WRITE_FAILS_ERRNO; with 0, it is done, and the process killed behind it.
  */
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,11 +35,16 @@ static int is_meant(int fd, const void *buf, size_t n)
 ssize_t write(int fd, const void *buf, size_t n)
 {
         const char *text = getenv("WRITE_FAILS_ERRNO");
+        ssize_t written;
         unsigned number;
 
-        if (text && parse_number(text, 4095, &number) && is_meant(fd, buf, n)) {
+        if (!text || !parse_number(text, 4095, &number) || !is_meant(fd, buf, n))
+                return syscall(SYS_write, fd, buf, n);
+        if (number > 0) {
                 errno = (int)number;
                 return -1;
         }
-        return syscall(SYS_write, fd, buf, n);
+        written = syscall(SYS_write, fd, buf, n);
+        (void)kill(getpid(), SIGKILL);
+        return written;
 }
