@@ -35,6 +35,10 @@ def order(tap):
                       for policy, _ in plan.steps(form, form.policies, 1)) / 60
         tap.ok(0 < minutes <= form.limit_min, f'{name}: {minutes:.0f} of {form.limit_min} minutes')
 
+    form = fleet.FORMS['long']
+    once, again = (plan.step_sec(form, 'adaptive', repetition) for repetition in (0, 1))
+    tap.equal(once - again, form.rest, 'the half hour of rest is measured once')
+    form = fleet.FORMS['standard']
 
     longer = {name: plan.step_sec(form, name) - plan.step_sec(form, 'original-forced')
               for name in ('original-warm', fleet.UNMERGEABLE)}

@@ -82,6 +82,13 @@ def repeated(tap):
     tap.ok('medians' in done.how_often(), 'and says so')
     tap.ok('once' in told([line('oracle', 5, 1, 100), line('classic', 40, 0.5)]).how_often(),
            'unless all is measured once')
+    form = fleet.FORMS['long']
+    lines = [line('oracle', 5, 1, 100, form=form)] + [
+        line('adaptive', 40, share, repetition=n, form=form) for n, share in enumerate((0.3, 0.5))]
+    done = told(lines, form=form)
+    cell = done.table()[-1][done.table()[0].index('ksmd s/h after')]
+    tap.equal((cell, done.median('adaptive', 'rest_hour')), ('1080', 1080.0),
+              'the rest that only the first one has is told by that one')
 
 
 def bounds(tap):

@@ -56,8 +56,9 @@ class Form:
         """Of its schedule."""
         return UNMERGEABLE_SEC if policy == UNMERGEABLE else self.end
 
-    def rest_of(self, policy):
-        if policy in ('oracle', UNMERGEABLE):
+    def rest_of(self, policy, repetition=0):
+        """Once is enough: little happens in it, and it takes longer than all before."""
+        if policy in ('oracle', UNMERGEABLE) or repetition > 0:
             return 0
         return self.rest if policy.startswith('adaptive') else self.steady_rest
 

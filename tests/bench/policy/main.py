@@ -92,12 +92,12 @@ def possible(bench, names, peers):
 
 
 def tell_plan(form, order, skipped, tries):
-    seconds = sum(plan.step_sec(form, name) for name, _ in order)
+    seconds = sum(plan.step_sec(form, *step) for step in order)
     tell(f'{form.name} form: {len(order)} measurements, {seconds / 60:.0f} minutes; '
          f'a noisy one is {"repeated once" if tries > 1 else "discarded"}')
     for name in dict.fromkeys(name for name, _ in order):
-        times = sum(each == name for each, _ in order)
-        tell(f'  {name:<22} {times} × {plan.step_sec(form, name):.0f} s')
+        took = [plan.step_sec(form, *step) for step in order if step[0] == name]
+        tell(f'  {name:<22} ' + ' + '.join(f'{took.count(each)} × {each:.0f} s' for each in dict.fromkeys(took)))
     for name, why in skipped.items():
         tell(f'  {name:<22} not measured: {why}')
     if form.limit_min and seconds > form.limit_min * 60:

@@ -170,14 +170,14 @@ def smaps(pid):
     return regions
 
 
-def sample(bench, peer, load, series, probe):
+def sample(bench, peer, repetition, load, series, probe):
     """From the load's start to the end. Returns the histograms at the event and at the end."""
     form = bench.form
     begin = load.start()
     histograms = [probe.histogram()]
     classes = {}
     over = form.end_of(peer.name)
-    end, due = over + form.rest_of(peer.name), 0.0
+    end, due = over + form.rest_of(peer.name, repetition), 0.0
     while True:
         now = time.monotonic() - begin
         load.tick(now)
@@ -213,7 +213,7 @@ def measure(bench, peer, repetition):
         peer.start(bench)
         settle(LEAD_SEC)
         load = Load(bench, peer.kind)
-        classes, histograms = sample(bench, peer, load, series, probe)
+        classes, histograms = sample(bench, peer, repetition, load, series, probe)
     finally:
         peer.stop()
         series.close()

@@ -26,9 +26,9 @@ def steps(form, policies, seed, repetitions=None):
     return order
 
 
-def step_sec(form, policy):
+def step_sec(form, policy, repetition=0):
     warm = fleet.WARM_SEC if policy == 'original-warm' else 0
-    return warm + form.end_of(policy) + form.rest_of(policy) + OVERHEAD_SEC
+    return warm + form.end_of(policy) + form.rest_of(policy, repetition) + OVERHEAD_SEC
 
 
 def left(order, lines, most=TRIES):

@@ -16,6 +16,7 @@ from run import Bounds, markdown, plain  # noqa: E402
 
 MEAN_SEC = 2  # over which what is reachable is averaged
 HOUR = 3600
+UNSEEN = object()  # what a measurement was not to tell
 BUDGET_SHARE = 0.02  # KSM_CPU_BUDGET as shipped
 # By then smart_scan skips what has not changed.
 LOOKED = 9
@@ -85,9 +86,10 @@ class Figures:
         self.worst5 = None if worst is None else 100 * worst
 
     def _rest(self, form, t, ksmd):
-        """CPU seconds an hour once all has merged; None where that was not to be seen."""
-        if rest := form.rest_of(self.line['policy']):
-            return figures.growth(t, ksmd, form.end, form.end + rest) / rest * HOUR
+        """CPU seconds an hour once all has merged; None where that never came."""
+        if form.rest_of(self.line['policy']):
+            rest = form.rest_of(self.line['policy'], self.line['repetition'])
+            return figures.growth(t, ksmd, form.end, form.end + rest) / rest * HOUR if rest else UNSEEN
         spans = []
         if self.t90 is not None and self.t90 < form.event - 5:
             spans.append((self.t90, form.event))
@@ -156,8 +158,11 @@ class Report:
 
     def median(self, policy, name):
         """None: never, or not measured."""
+        return Spread(self._values(policy, name)).median
+
+    def _values(self, policy, name):
         found = [getattr(each, name) for each in self.figures.get(policy, [])]
-        return Spread(found).median
+        return [value for value in found if value is not UNSEEN]
 
     def table(self):
         rows = [['policy'] + [heading for heading, _, _ in COLUMNS]]
@@ -168,8 +173,7 @@ class Report:
             cells = [peer.title, len(found)]
             for _, attribute, digits in COLUMNS[1:]:
                 never = '-' if attribute in ('rest_hour', 'per_cpu', 'late', 'p99') else 'never'
-                cells.append(Spread((getattr(each, attribute) for each in found),
-                                    never).text(digits))
+                cells.append(Spread(self._values(name, attribute), never).text(digits))
             rows.append(cells)
         return rows
 
