@@ -70,12 +70,12 @@ class Fake:
 
 def memory(tap):
     fake = Fake(2)
-    classes, histograms = measuring.sample(fake, fake, fake, fake, fake)
+    classes, histograms = measuring.sample(fake, fake, 0, fake, fake, fake)
     tap.equal((classes, len(histograms)), ({}, 1), 'a measurement ends when memory has run out')
     dead = Fake(2)
     dead.machine.ballast = types.SimpleNamespace(lost=lambda: False)
     try:
-        measuring.sample(dead, dead, dead, dead, dead)
+        measuring.sample(dead, dead, 0, dead, dead, dead)
         tap.ok(False, 'a load that ends with memory left is an error')
     except RuntimeError as error:
         tap.ok('ended by itself' in str(error), 'a load that ends with memory left is an error')

@@ -231,7 +231,7 @@ static void test_turnover(void **state)
 {
         const double days = runs_slowly() ? 2 : 7;
         struct model_host host;
-        double pass_sec, most, hours = 0;
+        double pass_sec, owed, most, hours = 0;
 
         model_host_init(&host, 1, 1024, TOTAL_KB * 5, 1024);
         host.settings.classic.thres_coef = 99;
@@ -242,11 +242,13 @@ static void test_turnover(void **state)
         host.rates.guests_per_hour = 12;
         model_host_run(&host, days * 86400, 5);
         pass_sec = 24 * 1024 * 1024 * 7e-6 * host.ksm.speed;
-        if (host.ksm.cpu_sec > 0.02 * days * 86400 + 3 * pass_sec)
+        /* The debts of hours in which many guests come are paid later; two days may end in them. */
+        if (host.ksm.cpu_sec > 0.02 * days * 86400 + (runs_slowly() ? 8 : 3) * pass_sec)
                 fail_msg("ksmd took %g s of %g", host.ksm.cpu_sec, 0.02 * days * 86400);
-        /* Guests that do merge are found once what the others have cost is paid for: a chain of
-         * three passes at most, and theirs. */
-        most = 4 * pass_sec / 0.02 / 3600;
+        /* Guests that do merge are found once what the others have cost is paid for: what is owed
+         * now, a chain of three passes at most, and theirs. */
+        owed = host.ksm.cpu_sec - 0.02 * days * 86400;
+        most = ((owed > 0 ? owed : 0) + 4 * pass_sec) / 0.02 / 3600;
         host.rates.common = 0.5;
         for (unsigned i = 0; i < 4; i++)
                 (void)model_host_start_guest(&host);
