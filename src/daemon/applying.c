@@ -51,6 +51,7 @@ struct owed applying_debts(const struct manager *manager, const struct decision 
 
         if (manager->options->dry_run || decision->verdict != VERDICT_START || !can_start(manager))
                 return owed;
+        /* Where it cannot be read, take_over_advisor() complains. */
         if (ksm_reader_get(manager->ksm_reader, KSM_ADVISOR_MODE, &mode) == 0 &&
             mode != KSM_ADVISOR_NONE)
                 owed.advisor_mode = mode;
@@ -77,10 +78,7 @@ int applying_run(struct manager *manager, const struct decision *decision, struc
                         manager->metering.counters.knob_write_failures++;
                         return -EAGAIN;
                 }
-                if (manager->settings->policy.kind != POLICY_CLASSIC) {
-                        owed_take_knobs(&manager->owed, knobs);
-                        manager->owed.pass = true;
-                }
+                manager->owed = applying_debts(manager, decision, knobs);
                 want.run = KSM_RUN_MERGE;
                 want.pages_to_scan = decision->pages_to_scan;
                 want.sleep_millisecs = decision->sleep_millisecs;

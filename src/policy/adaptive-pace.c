@@ -21,8 +21,8 @@
 #define LANDING_BATCHES   8 /* a shorter pass is not worth it */
 #define LANDING_SEC       0.03
 #define LANDING_PAGES     256
-#define LANDING_BEHIND    4    /* least batches behind the expected end it is awaited no more */
-#define LANDING_SHARE     0.02 /* of a pass; to miss its end costs less than a longer wait */
+#define LANDING_BEHIND    4       /* least batches behind the expected end it is awaited no more */
+#define LANDING_SHARE     0.03125 /* of a pass; to miss its end costs less than a longer wait */
 #define NEW_FEW           0.01
 #define NEW_SLACK         0.05 /* so much of the growth of memory may be none of KSM's */
 #define LANDING_MSEC      50
