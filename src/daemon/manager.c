@@ -325,6 +325,7 @@ int manager_decide(struct manager *manager, enum trigger trigger)
 int manager_step(struct manager *manager)
 {
         const enum phase phase = manager->last_decision.phase;
+        const enum decision_why why = manager->last_decision.why;
         struct ksm_knobs knobs;
         struct sample sample;
         int r;
@@ -337,8 +338,9 @@ int manager_step(struct manager *manager)
         /* Whoever came or went meanwhile is for the decision that is put off, with fresh guests. */
         sample.events = 0;
         r = decide_and_apply(manager, TRIGGER_TIMER, &sample, &knobs);
-        if (manager->last_decision.phase != phase ||
-            events_now_usec() >= manager->published_usec + PUBLISH_EVERY_USEC)
+        if (manager->last_decision.phase != phase || manager->last_decision.why != why ||
+            (manager->last_decision.verdict == VERDICT_START &&
+             events_now_usec() >= manager->published_usec + PUBLISH_EVERY_USEC))
                 publish_decision(manager, TRIGGER_TIMER, &sample, &knobs);
         return r;
 }

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ksmtuned/adaptive.h"
 
+#include <math.h>
+
 #include "adaptive-parts.h"
 
 #define STALLED_SEC    20.0
@@ -16,6 +18,8 @@
 #define LOOK_SEC         4.0
 #define LOOK_GROWS_SEC   1.0 /* the next pass waits for the end of growth */
 #define LOOK_LANDING_SEC 0.5
+#define LOOK_REST_SEC    60.0
+#define MOVED_SHARE      0.001 /* of memory; what moves less is not worth a look at the guests */
 
 static int64_t pages_passed(const struct ksm_sample *ksm)
 {
@@ -161,7 +165,9 @@ static void rest(struct adaptive_state *state, const struct adaptive_view *view,
         uint64_t next_usec, watch_usec;
 
         adaptive_plan(state, view, &plan);
-        if (plan.due_usec <= view->now_usec) {
+        /* One that nobody has expected begins with fresh figures. */
+        if (plan.due_usec <= view->now_usec &&
+            (view->fresh || seconds_between(state->full_usec, view->now_usec) < LOOK_SEC)) {
                 start_pass(state, view, &plan);
                 return;
         }
@@ -179,6 +185,30 @@ static void rest(struct adaptive_state *state, const struct adaptive_view *view,
                                                  : WHY_NOTHING;
         decision->pass_due_usec = plan.due_usec;
         decision->next_usec = next_usec;
+}
+
+/*
+ * Between passes few looks find anything new. How much memory is anonymous tells whether there is
+ * more to be looked at: what is not does not merge.
+ */
+static void look_lightly(struct adaptive_state *state, const struct adaptive_view *view,
+                         struct decision *decision)
+{
+        const struct memory_sample *memory = &view->sample->memory;
+        double moved = fabs(difference(memory->anon_kb, state->full_anon_kb));
+
+        if (memory->anon_kb < 0)
+                return;
+        if (view->fresh) {
+                state->full_anon_kb = memory->anon_kb;
+        } else if (moved > MOVED_SHARE * (double)memory->total_kb) {
+                decision->next_usec = view->now_usec + CALL_USEC_MIN;
+                return;
+        }
+        decision->light_next =
+                decision->why != WHY_GROWS &&
+                (decision->pass_due_usec == 0 || decision->next_usec < decision->pass_due_usec) &&
+                seconds_between(state->full_usec, decision->next_usec) < LOOK_REST_SEC;
 }
 
 /*
@@ -284,13 +314,16 @@ static void decide(struct adaptive_state *state, const struct adaptive_view *vie
                 decision->phase = PHASE_OFF;
                 decision->why = WHY_PLENTY;
                 adaptive_wait_for_shortness(state, view, decision);
+                look_lightly(state, view, decision);
                 return;
         }
         if (state->in_pass)
                 follow_pass(state, view);
         if (!state->in_pass)
                 rest(state, view, decision);
-        if (state->in_pass) {
+        if (!state->in_pass) {
+                look_lightly(state, view, decision);
+        } else {
                 double progress = adaptive_progress(state, view), look_sec;
 
                 decision->verdict = VERDICT_START;
