@@ -91,7 +91,7 @@ def measure(bench, peer, trace):
     return *used, pid, state, wakeups.parse(trace.lines(), pid, platform.machine()) if trace else []
 
 
-def tell(form, own, ksmd, state, found):
+def tell(form, own, ksmd, state, found, each):
     print(f'{form.name}: {form.guests} guests of {form.mib} MiB, {form.qemu} of QEMU, '
           f'{form.end} s; ksmd used {ksmd / 1e3:.1f} s, {int(state["SAVED_BYTES"]) >> 20} MiB saved, '
           f'{state["DECISIONS"]} published decisions')
@@ -103,6 +103,10 @@ def tell(form, own, ksmd, state, found):
         print(f'{kind:<18} {times:>6} {msec:>8.2f} {usec:>8.0f} {calls:>10}')
     print(f'{"in all":<18} {len(found):>6} {sum(w.nsec for w in found) / 1e6:>8.2f}')
     print(f'most wakeups within a second: {wakeups.busiest_second(found)}')
+    if each:
+        print(f'\n{"second":>9} {"µs":>6} {"calls":>5} woken for')
+        for wakeup in found:
+            print(f'{wakeup.time - found[0].time:9.2f} {wakeup.nsec / 1e3:6.0f} {wakeup.calls:5} {wakeup.kind}')
 
 
 def arguments():
@@ -115,6 +119,7 @@ def arguments():
         form.add_argument(f'--{name}', dest='form', action='store_const', const=name, help=text)
     parser.add_argument('--no-trace', action='store_true',
                         help='only the sum; tracing adds some per cent')
+    parser.add_argument('--each', action='store_true', help='a line for each wakeup, too')
     parser.add_argument('--ksmtuned', metavar='FILE', help='another build of the daemon')
     parser.add_argument('--seed', type=int, default=1, help='of the load (default: 1)')
     args = parser.parse_args()
@@ -140,7 +145,7 @@ def main():
         if not args.no_trace:
             trace = Trace(bench.folder)
         own, ksmd, _, state, found = measure(bench, peer, trace)
-    tell(args.form, own, ksmd, state, found)
+    tell(args.form, own, ksmd, state, found, args.each)
     return 0
 
 
