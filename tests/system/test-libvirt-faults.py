@@ -21,8 +21,8 @@ import time
 import namespace
 from common import Tap, arguments, wait_for
 from trouble import DECIDE_MSEC, Checks
-from virt import (SOCKET, Libvirtd, children, connected, daemon, decided, guest, latency_msec,
-                  listener, noticed, settle, state_of, told, virsh, why_not)
+from virt import (SOCKET, Libvirtd, children, connected, daemon, guest, listener, noticed, settle,
+                  state_of, told, virsh, why_not)
 
 HANG_SEC = int(os.environ.get('KSMTUNED_TESTS_HANG_SEC', '20'))
 # The daemon's watch over its helper's start, in which it wakes by itself, ends 10 s after it.
@@ -211,10 +211,7 @@ class Suite(Checks):
             with daemon(self.args) as running:
                 time.sleep(msec / 1000)
                 self.libvirtd.pause()
-                n, begin = running.decisions(), time.time()
-                os.kill(running.pid, signal.SIGUSR1)
-                state = decided(running, lambda s, n=n: int(s['DECISIONS']) > n)
-                late = latency_msec(state, begin) if state else 9999
+                late = self.asked(running)
                 had = bool(running.said_lines('events come from libvirt'))
                 time.sleep(0.5)
                 self.libvirtd.go_on()

@@ -11,9 +11,11 @@ import tempfile
 import time
 
 from common import together, wait_for
-from virt import Use, children, daemon, decided, latency_msec, state_of, told
+from virt import Use, children, daemon, decided, kept_msec, latency_msec, state_of, told
 
-DECIDE_MSEC, READY_SEC = 50, 1
+# What the host holds up is not the daemon's; a disk that others write to may do so once in a while.
+DECIDE_MSEC, RARELY_MSEC, RARELY = 50, 500, 1 / 8
+READY_SEC = 1
 
 
 class Ready:
@@ -63,19 +65,32 @@ class Checks:
                         f'{name}: READY after {(after or 99) * 1000:.0f} ms', running.said)
             yield running
 
+    def asked(self, running):
+        """SIGUSR1. Returns ms until the decision, without what the host kept the daemon for."""
+        n, kept = running.decisions(), kept_msec(running.pid)
+        os.kill(running.pid, signal.SIGUSR1)
+        begin = time.time()
+        state = decided(running, lambda s: int(s['DECISIONS']) > n
+                        and s['TRIGGER'] == 'signal')
+        if not state:
+            return 9999.0
+        return max(0.0, latency_msec(state, begin) - (kept_msec(running.pid) - kept))
+
+    def in_time(self, times, name, said):
+        """All but one in eight within DECIDE_MSEC, and those within RARELY_MSEC."""
+        late = sorted(msec for msec in times if msec > DECIDE_MSEC)
+        self.tap.ok(len(late) <= -(-len(times) * RARELY // 1) and max(times) <= RARELY_MSEC,
+                    f'{name}: {len(times)} times SIGUSR1, decided within {max(times):.1f} ms, '
+                    f'{len(late)} times in more than {DECIDE_MSEC}', said)
+
     def fine(self, running, name, seconds=0.0, lines=None):
         """For a time: SIGUSR1 decides, nothing spins, no zombies, no flood of words."""
-        use, worst, times = Use(running.pid), 0.0, 0
+        use, times = Use(running.pid), []
         end = time.monotonic() + seconds
-        while times < 3 or time.monotonic() < end:
-            n, begin = running.decisions(), time.time()
-            os.kill(running.pid, signal.SIGUSR1)
-            state = decided(running, lambda s, n=n: int(s['DECISIONS']) > n)
-            worst = max(worst, latency_msec(state, begin) if state else 9999)
-            times += 1
+        while len(times) < 3 or time.monotonic() < end:
+            times.append(self.asked(running))
             time.sleep(0.5 if seconds else 0.1)
-        self.tap.ok(worst <= DECIDE_MSEC, f'{name}: {times} times SIGUSR1, decided within '
-                    f'{worst:.1f} ms, at most {DECIDE_MSEC}', running.said)
+        self.in_time(times, name, running.said)
         zombies = [pid for pid in children(running.pid) if state_of(pid) == 'Z']
         took = time.monotonic() - end + seconds
         self.tap.ok(not zombies and use.cpu_msec() <= took * 50 + 20,
