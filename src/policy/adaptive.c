@@ -293,7 +293,8 @@ static void update(struct adaptive_state *state, const struct adaptive_view *vie
                 state->had_guests = view->has_guests;
         }
         adaptive_learn_size(state, view);
-        is_short = adaptive_short(view, state);
+        /* What begins then begins with fresh figures. */
+        is_short = adaptive_short(view, state) && (state->short_of_memory || view->fresh);
         if (is_short && !state->short_of_memory)
                 state->short_usec = view->now_usec;
         state->short_of_memory = is_short;
@@ -315,6 +316,10 @@ static void decide(struct adaptive_state *state, const struct adaptive_view *vie
                 decision->why = WHY_PLENTY;
                 adaptive_wait_for_shortness(state, view, decision);
                 look_lightly(state, view, decision);
+                if (adaptive_short(view, state)) {
+                        decision->next_usec = view->now_usec + CALL_USEC_MIN;
+                        decision->light_next = false;
+                }
                 return;
         }
         if (state->in_pass)
@@ -402,7 +407,6 @@ void adaptive_decide(const struct adaptive_params *params, const struct classic_
                 state->last = sample->ksm;
                 state->last_usec = now_usec;
                 state->unmerged_kb = view.unmerged_kb;
-                state->light = decision.light_next;
         }
         decision.last_pass = state->last_pass;
         *ret_decision = decision;
