@@ -160,7 +160,8 @@ static void test_schedule(void **state)
         form.stagger_sec = 1;
         form.boot_sec = 3;
         form.qemu_stagger_sec = 2;
-        check_form(&form, 0.37, 3.3);
+        /* Whether a last pass follows or two probes do, hangs on some ms: 11.7 or 15 s. */
+        check_form(&form, 0.37, 3.1);
 }
 
 /*
