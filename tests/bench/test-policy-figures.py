@@ -57,6 +57,13 @@ def windows(tap):
     tap.equal(figures.worst_window([0, 1], [0, 1], 5), None, 'too short for a window')
 
 
+def passes(tap):
+    scans, cpu = [7, 7, 8, 8, 10], [5, 6, 8, 8, 12]
+    tap.equal(figures.by_pass(TIMES, scans, cpu, 4), [3, 2, 2], 'what each pass took')
+    tap.equal(figures.by_pass(TIMES, scans, cpu, 3.5), [3], 'up to a moment')
+    tap.equal(figures.by_pass(TIMES, scans, cpu, 1), [], 'before the first one ends')
+
+
 def convergence(tap):
     times = list(range(10))
     scans = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
@@ -118,7 +125,8 @@ def spreads(tap):
 
 def main():
     tap = Tap()
-    for part in (values, reaching, sums, windows, convergence, histograms, noise, verdicts, spreads):
+    for part in (values, reaching, sums, windows, passes, convergence, histograms, noise, verdicts,
+                 spreads):
         part(tap)
     return tap.done()
 

@@ -71,6 +71,8 @@ def figures(tap):
     tap.equal((one.t90, one.cpu90, one.rest_hour, one.again), (None,) * 4, 'what never gets there')
     text, _ = never.text()
     tap.ok('never' in text, 'is told as never', text)
+    tap.equal(done.passes()[-1], ['the classic', 116] + ['0.5'] * 6 + ['0.5'],
+              'what each pass took')
 
 
 def repeated(tap):

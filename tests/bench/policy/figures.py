@@ -64,6 +64,20 @@ def worst_window(times, cumulative, seconds):
     return worst
 
 
+def by_pass(times, scans, cumulative, end):
+    """
+    What each pass that ended by a moment took, as closely as samples tell. Those that end between
+    the same two samples share alike; what follows the last one's end is nobody's.
+    """
+    found, start = [], 0
+    for i in range(1, bisect.bisect_right(times, end)):
+        ended = int(scans[i]) - int(scans[i - 1])
+        if ended > 0:
+            found += [(cumulative[i] - cumulative[start]) / ended] * ended
+            start = i
+    return found
+
+
 def settled(times, values, scans, moment, share=0.001):
     """Whether the two passes before a moment changed the value by less than a share of it."""
     done = at(times, scans, moment)

@@ -16,6 +16,7 @@ from run import Bounds, markdown, plain  # noqa: E402
 
 MEAN_SEC = 2  # over which what is reachable is averaged
 HOUR = 3600
+PASSES = 6  # so many are told one by one
 UNSEEN = object()  # what a measurement was not to tell
 BUDGET_SHARE = 0.02  # KSM_CPU_BUDGET as shipped
 # By then smart_scan skips what has not changed.
@@ -189,6 +190,21 @@ class Report:
                                         for merged, total in found.values()])
         return rows
 
+    def passes(self):
+        """What ksmd took for each pass until the end; the first measurement. The oracle never rests."""
+        rows = [['ksmd s in each pass (first measurement)', 'passes']
+                + [f'{number}.' for number in range(1, PASSES + 1)] + ['later, mean']]
+        for name, peer in self.peers.items():
+            if name not in self.clean or name == 'oracle':
+                continue
+            s = self.clean[name][0]['series']
+            found = figures.by_pass(s['t'], s['scans'], s['ksmd'], self.form.end_of(name))
+            first = [f'{seconds:.1f}' for seconds in found[:PASSES]]
+            later = found[PASSES:]
+            rows.append([peer.title, len(found)] + first + ['-'] * (PASSES - len(first))
+                        + [f'{sum(later) / len(later):.1f}' if later else '-'])
+        return rows
+
     def notes(self):
         form, notes = self.form, []
         if self.reachable:
@@ -343,7 +359,7 @@ class Report:
     def text(self, render=plain):
         parts = [render(self.table())] if len(self.table()) > 1 else []
         if self.clean:
-            parts.append(render(self.classes()))
+            parts += [render(rows) for rows in (self.passes(), self.classes()) if len(rows) > 1]
         bounds = self.bounds()
         if bounds.rows:
             parts.append(render([['bound (adaptive over …)', 'measured', 'wanted', '']]
