@@ -67,7 +67,7 @@ def why_no_trace():
 
 
 def measure(bench, peer, trace):
-    """CPU in ms of the daemon, of ksmd; the daemon's PID."""
+    """CPU in ms of the daemon, in all and beside the load; of ksmd; the daemon's PID, …"""
     host, form = bench.machine, bench.form
     host.at_rest()
     host.make_short(form)
@@ -77,25 +77,27 @@ def measure(bench, peer, trace):
         pid = peer.daemon.pid
         load = measuring.Load(bench, peer.kind)
         begin = load.start()
+        beside = host.policy.cpu_sec()
         while (now := time.monotonic() - begin) < form.end:
             load.tick(now)
             if not load.alive() or not peer.alive():
                 raise RuntimeError('the load or the daemon ended by itself')
             time.sleep(0.25)
         state = peer.daemon.state()
+        beside = host.policy.cpu_sec() - beside
         peer.stop()
-        used = (host.policy.cpu_sec() - own) * 1e3, (host.ksmd_sec() - ksmd) * 1e3
+        used = [1e3 * seconds for seconds in (host.policy.cpu_sec() - own, beside, host.ksmd_sec() - ksmd)]
     finally:
         peer.stop()
         host.at_rest()
     return *used, pid, state, wakeups.parse(trace.lines(), pid, platform.machine()) if trace else []
 
 
-def tell(form, own, ksmd, state, found, each):
+def tell(form, own, beside, ksmd, state, found, each):
     print(f'{form.name}: {form.guests} guests of {form.mib} MiB, {form.qemu} of QEMU, '
           f'{form.end} s; ksmd used {ksmd / 1e3:.1f} s, {int(state["SAVED_BYTES"]) >> 20} MiB saved, '
           f'{state["DECISIONS"]} published decisions')
-    print(f'own CPU in all, its start included: {own:.1f} ms')
+    print(f'own CPU: {beside:.1f} ms in these {form.end} s; {own:.1f} ms with its start and end')
     if not found:
         return
     print(f'\n{"woken for":<18} {"times":>6} {"ms":>8} {"µs each":>8} {"calls each":>10}')
@@ -144,8 +146,8 @@ def main():
         peer = all_peers()['adaptive']
         if not args.no_trace:
             trace = Trace(bench.folder)
-        own, ksmd, _, state, found = measure(bench, peer, trace)
-    tell(args.form, own, ksmd, state, found, args.each)
+        own, beside, ksmd, _, state, found = measure(bench, peer, trace)
+    tell(args.form, own, beside, ksmd, state, found, args.each)
     return 0
 
 
