@@ -17,9 +17,9 @@
  *              sleep until decision.next_usec, or until an event, whichever comes first
  *
  * 1. next_usec is absolute, later than now, and at most ADAPTIVE_CALL_MAX_USEC away. In a pass it
- *    is 20 ms to a second away. Its end is met with a last batch and a long sleep, in which the
- *    call comes that stops ksmd: a call that is late by more than 50 ms there costs ksmd's time in
- *    the next pass, and new processes a whole pass.
+ *    is 20 to 600 ms away. Its end is met with a last batch and a long sleep, in which the call
+ *    comes that stops ksmd: a call that is late by more than 50 ms there costs ksmd's time in the
+ *    next pass, and new processes a whole pass.
  *    At rest it is as far away as the next pass, or as the next look at memory that is expected to
  *    change. KSM_MONITOR_INTERVAL stays the longest time between two calls; calls that come
  *    earlier than next_usec are welcome and cost nothing but themselves.
@@ -27,8 +27,7 @@
  *    for each wake the daemon at once; the bits are for one call, and cleared after it.
  * 3. Where decision.light_next is set, the next call (if it comes by timer) needs fresh ksm figures
  *    (counters, knobs, ksmd_cpu_nsec) and /proc/meminfo, and may repeat the guests and the pressure
- *    of the last sample; sample.repeated tells that it does. Only a change of phase or why need be
- *    published then.
+ *    of the last sample. Only a change of phase need be published then.
  * 4. Absent figures are SAMPLE_ABSENT; each of them may be. Without full_scans there are no passes:
  *    policy_decide() lets the classic policy decide then.
  * 5. smart_scan belongs to the policy from its first START on. The daemon remembers what it was
@@ -86,9 +85,9 @@ struct adaptive_state {
         int64_t last_anon_pages; /* when guests' memory was looked at last */
         uint64_t looked_usec;
         bool had_guests;
-        uint64_t full_usec;   /* when all figures were fresh */
-        int64_t full_anon_kb; /* AnonPages then */
-        uint64_t hold_usec;   /* no pass before: somebody else has stopped one */
+        bool light;         /* the last decision asked for fresh figures of KSM only */
+        uint64_t full_usec; /* when all figures were fresh */
+        uint64_t hold_usec; /* no pass before: somebody else has stopped one */
 
         bool in_pass;     /* run=1 is wanted */
         bool pass_seen;   /* and has been read since */

@@ -81,7 +81,6 @@ struct sample {
         struct ksm_sample ksm;
         struct pressure_sample pressure;
         unsigned events; /* EVENT_* */
-        bool repeated;   /* guests and pressure are those of an earlier sample */
 };
 
 /*

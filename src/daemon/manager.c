@@ -250,13 +250,11 @@ static bool leave_to_unmerge(struct manager *manager, const struct ksm_sample *k
 static int apply(struct manager *manager, enum trigger trigger, const struct sample *sample,
                  struct ksm_knobs *knobs)
 {
-        const struct decision *decision = &manager->last_decision;
-        const int64_t advisor = applying_advisor(manager, decision);
-        const struct owed debts = applying_debts(manager, decision, knobs, advisor);
+        const struct owed debts = applying_debts(manager, &manager->last_decision, knobs);
 
         if (!owed_same(&debts, &manager->owed))
                 publish_debts(manager, trigger, sample, knobs, &debts);
-        return applying_run(manager, decision, knobs, advisor);
+        return applying_run(manager, &manager->last_decision, knobs);
 }
 
 /* From the sample to the knobs. Return: 0; -EAGAIN where a knob could not be written. */
@@ -327,7 +325,6 @@ int manager_decide(struct manager *manager, enum trigger trigger)
 int manager_step(struct manager *manager)
 {
         const enum phase phase = manager->last_decision.phase;
-        const enum decision_why why = manager->last_decision.why;
         struct ksm_knobs knobs;
         struct sample sample;
         int r;
@@ -340,9 +337,8 @@ int manager_step(struct manager *manager)
         /* Whoever came or went meanwhile is for the decision that is put off, with fresh guests. */
         sample.events = 0;
         r = decide_and_apply(manager, TRIGGER_TIMER, &sample, &knobs);
-        if (manager->last_decision.phase != phase || manager->last_decision.why != why ||
-            (manager->last_decision.verdict == VERDICT_START &&
-             events_now_usec() >= manager->published_usec + PUBLISH_EVERY_USEC))
+        if (manager->last_decision.phase != phase ||
+            events_now_usec() >= manager->published_usec + PUBLISH_EVERY_USEC)
                 publish_decision(manager, TRIGGER_TIMER, &sample, &knobs);
         return r;
 }

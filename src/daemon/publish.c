@@ -28,16 +28,14 @@ static int64_t clock_usec(clockid_t clock)
         return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
-/* When it decides next at the latest, CLOCK_MONOTONIC. Between passes light looks are none. */
+/* When it decides next at the latest, CLOCK_MONOTONIC. */
 static uint64_t next_decision_usec(const struct manager *manager)
 {
-        const struct decision *decision = &manager->last_decision;
-        bool light = decision->light_next && decision->verdict == VERDICT_STOP;
         uint64_t next =
                 (uint64_t)clock_usec(CLOCK_MONOTONIC) + manager->settings->monitor_interval_usec;
 
-        if (!light && decision->next_usec > 0 && decision->next_usec < next)
-                next = decision->next_usec;
+        if (manager->last_decision.next_usec > 0 && manager->last_decision.next_usec < next)
+                next = manager->last_decision.next_usec;
         return next;
 }
 

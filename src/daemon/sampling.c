@@ -116,7 +116,6 @@ int sampling_take_step(struct manager *manager, struct sample *ret_sample)
         struct sample sample = manager->last_sample;
         int r;
 
-        sample.repeated = true;
         r = take_ksm(manager, &sample.ksm);
         if (r == 0)
                 r = memory_reread(manager->root, &manager->meminfo_fd, &sample.memory);

@@ -106,7 +106,7 @@ void adaptive_look(struct adaptive_view *view, const struct adaptive_params *par
                                                           : memory_reclaimable_kb(memory),
                 .threshold_kb = classic_threshold_kb(classic, memory->total_kb),
         };
-        view->fresh = !sample->repeated;
+        view->fresh = !state->light || sample->events != 0;
         if (state->started)
                 view->cpu_sec = cpu_since(params, state, ksm, view->elapsed_sec);
         /* What else grows on a host is not for KSM, so guests count where there are any. Their

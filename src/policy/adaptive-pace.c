@@ -16,7 +16,6 @@
 #define CALL_SEC_MIN      0.02
 #define CALL_SEC_CONTROL  0.25
 #define CALL_SEC_BURST    0.4
-#define CALL_SHARE_BURST  0.125 /* of what the pass has taken so far, where its end is foreseen */
 #define CALL_SEC_KNOWN    1.0 /* where nothing is to be held, and the pass meets known pages only */
 #define CALL_SEC_PROBE    0.6
 #define LANDING_BATCHES   8 /* a shorter pass is not worth it */
@@ -28,9 +27,6 @@
 #define NEW_SLACK         0.05 /* so much of the growth of memory may be none of KSM's */
 #define LANDING_MSEC      50
 #define LANDING_CALL_SEC  0.04
-#define LANDING_PASS_SEC  4.0 /* behind so much work a batch is looked at once, not twice */
-#define LANDING_LONG_MSEC 100
-#define LANDING_LONG_SEC  0.09
 
 int64_t adaptive_share_percent(const struct adaptive_state *state,
                                const struct adaptive_params *params)
@@ -150,8 +146,6 @@ static double call_after_sec(const struct adaptive_state *state, const struct ad
         /* New pages are known as they are met, so all of them may seem to be done at any time. */
         if (progress >= 1)
                 return clamp(since / 8, 0.05, most / 2);
-        if (state->pass_burst && most < CALL_SEC_KNOWN && most > CALL_SEC_CONTROL)
-                most = clamp(since * CALL_SHARE_BURST, most, CALL_SEC_KNOWN);
         left_sec = since * (1 - progress) / progress;
         return clamp(left_sec * 0.8, CALL_SEC_MIN, most);
 }
@@ -185,7 +179,6 @@ static bool land(struct adaptive_state *state, const struct adaptive_view *view,
         double left = known - done, slack = state->boundary_slack;
         double new_pages = expected_pages(state, view);
         double behind = done - (double)state->pass_known_pages - new_pages;
-        bool is_long;
 
         if (done < 0)
                 return false;
@@ -203,11 +196,8 @@ static bool land(struct adaptive_state *state, const struct adaptive_view *view,
         state->landing = true;
         decision->pages_to_scan =
                 (int64_t)(clamp(left * 1.1, least, BATCH_PAGES_MAX) + LANDING_PAGES);
-        is_long = state->pass_cpu_sec > LANDING_PASS_SEC;
-        decision->sleep_millisecs = is_long ? LANDING_LONG_MSEC : LANDING_MSEC;
-        decision->next_usec =
-                view->now_usec +
-                (uint64_t)((is_long ? LANDING_LONG_SEC : LANDING_CALL_SEC) * USEC_PER_SEC);
+        decision->sleep_millisecs = LANDING_MSEC;
+        decision->next_usec = view->now_usec + (uint64_t)(LANDING_CALL_SEC * USEC_PER_SEC);
         return true;
 }
 

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ksmtuned/adaptive.h"
 
-#include <math.h>
-
 #include "adaptive-parts.h"
 
 #define STALLED_SEC    20.0
@@ -18,8 +16,6 @@
 #define LOOK_SEC         4.0
 #define LOOK_GROWS_SEC   1.0 /* the next pass waits for the end of growth */
 #define LOOK_LANDING_SEC 0.5
-#define LOOK_REST_SEC    60.0
-#define MOVED_SHARE      0.001 /* of memory; what moves less is not worth a look at the guests */
 
 static int64_t pages_passed(const struct ksm_sample *ksm)
 {
@@ -165,9 +161,7 @@ static void rest(struct adaptive_state *state, const struct adaptive_view *view,
         uint64_t next_usec, watch_usec;
 
         adaptive_plan(state, view, &plan);
-        /* One that nobody has expected begins with fresh figures. */
-        if (plan.due_usec <= view->now_usec &&
-            (view->fresh || seconds_between(state->full_usec, view->now_usec) < LOOK_SEC)) {
+        if (plan.due_usec <= view->now_usec) {
                 start_pass(state, view, &plan);
                 return;
         }
@@ -185,30 +179,6 @@ static void rest(struct adaptive_state *state, const struct adaptive_view *view,
                                                  : WHY_NOTHING;
         decision->pass_due_usec = plan.due_usec;
         decision->next_usec = next_usec;
-}
-
-/*
- * Between passes few looks find anything new. How much memory is anonymous tells whether there is
- * more to be looked at: what is not does not merge.
- */
-static void look_lightly(struct adaptive_state *state, const struct adaptive_view *view,
-                         struct decision *decision)
-{
-        const struct memory_sample *memory = &view->sample->memory;
-        double moved = fabs(difference(memory->anon_kb, state->full_anon_kb));
-
-        if (memory->anon_kb < 0)
-                return;
-        if (view->fresh) {
-                state->full_anon_kb = memory->anon_kb;
-        } else if (moved > MOVED_SHARE * (double)memory->total_kb) {
-                decision->next_usec = view->now_usec + CALL_USEC_MIN;
-                return;
-        }
-        decision->light_next =
-                decision->why != WHY_GROWS &&
-                (decision->pass_due_usec == 0 || decision->next_usec < decision->pass_due_usec) &&
-                seconds_between(state->full_usec, decision->next_usec) < LOOK_REST_SEC;
 }
 
 /*
@@ -293,8 +263,7 @@ static void update(struct adaptive_state *state, const struct adaptive_view *vie
                 state->had_guests = view->has_guests;
         }
         adaptive_learn_size(state, view);
-        /* What begins then begins with fresh figures. */
-        is_short = adaptive_short(view, state) && (state->short_of_memory || view->fresh);
+        is_short = adaptive_short(view, state);
         if (is_short && !state->short_of_memory)
                 state->short_usec = view->now_usec;
         state->short_of_memory = is_short;
@@ -315,20 +284,13 @@ static void decide(struct adaptive_state *state, const struct adaptive_view *vie
                 decision->phase = PHASE_OFF;
                 decision->why = WHY_PLENTY;
                 adaptive_wait_for_shortness(state, view, decision);
-                look_lightly(state, view, decision);
-                if (adaptive_short(view, state)) {
-                        decision->next_usec = view->now_usec + CALL_USEC_MIN;
-                        decision->light_next = false;
-                }
                 return;
         }
         if (state->in_pass)
                 follow_pass(state, view);
         if (!state->in_pass)
                 rest(state, view, decision);
-        if (!state->in_pass) {
-                look_lightly(state, view, decision);
-        } else {
+        if (state->in_pass) {
                 double progress = adaptive_progress(state, view), look_sec;
 
                 decision->verdict = VERDICT_START;
@@ -407,6 +369,7 @@ void adaptive_decide(const struct adaptive_params *params, const struct classic_
                 state->last = sample->ksm;
                 state->last_usec = now_usec;
                 state->unmerged_kb = view.unmerged_kb;
+                state->light = decision.light_next;
         }
         decision.last_pass = state->last_pass;
         *ret_decision = decision;

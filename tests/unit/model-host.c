@@ -283,7 +283,6 @@ static void call_adaptive(struct model_host *host)
         if (host->decision.light_next && host->events == 0) {
                 sample.guests = host->last_sample.guests;
                 sample.pressure = host->last_sample.pressure;
-                sample.repeated = true;
         }
         host->last_sample = sample;
         host->events = 0;

@@ -135,10 +135,7 @@ static void check_form(const struct model_form *form, double most_cpu, double le
         }
         assert_true(ours.to_90_sec > 0 && ours.to_90_sec <= 0.25 * theirs[0].to_90_sec);
         assert_true(ours.to_90_sec <= theirs[2].to_90_sec);
-        if (ours.cpu_sec > most_cpu * theirs[0].cpu_sec)
-                fail_msg("%u guests of %g pages: ksmd took %g s, under the original %g s",
-                         form->guests, form->units * form->unit_pages, ours.cpu_sec,
-                         theirs[0].cpu_sec);
+        assert_true(ours.cpu_sec <= most_cpu * theirs[0].cpu_sec);
         assert_true(ours.gib_sec / ours.cpu_sec >=
                     least_per_cpu * theirs[0].gib_sec / theirs[0].cpu_sec);
         assert_true(ours.rest_cpu_sec <= 0.04 * theirs[0].rest_cpu_sec);
@@ -160,8 +157,7 @@ static void test_schedule(void **state)
         form.stagger_sec = 1;
         form.boot_sec = 3;
         form.qemu_stagger_sec = 2;
-        /* Whether a last pass follows or two probes do, hangs on some ms: 11.7 or 15 s. */
-        check_form(&form, 0.37, 3.1);
+        check_form(&form, 0.35, 3.5);
 }
 
 /*
@@ -229,15 +225,15 @@ static void test_nothing_to_merge(void **state)
 
 /*
  * The same with so much memory, and so many guests that come and go, that each would be worth a
- * burst if it merged as others do. What they take beyond the budget is owed, and paid for by
- * waiting: guests that do merge are found once that is over.
+ * burst if it merged as others do. A week of it takes the budget, and the first bursts.
  */
-static void turnover(unsigned seed, double days)
+static void test_turnover(void **state)
 {
+        const double days = runs_slowly() ? 2 : 7;
         struct model_host host;
-        double budget_sec = 0.02 * days * 86400, pass_sec, owed_sec, most, hours = 0;
+        double pass_sec, hours = 0;
 
-        model_host_init(&host, seed, 1024, TOTAL_KB * 5, 1024);
+        model_host_init(&host, 1, 1024, TOTAL_KB * 5, 1024);
         host.settings.classic.thres_coef = 99;
         host.rates.zero = host.rates.common = 0;
         host.rates.boot_sec = 60;
@@ -246,31 +242,19 @@ static void turnover(unsigned seed, double days)
         host.rates.guests_per_hour = 12;
         model_host_run(&host, days * 86400, 5);
         pass_sec = 24 * 1024 * 1024 * 7e-6 * host.ksm.speed;
-        owed_sec = host.ksm.cpu_sec > budget_sec ? host.ksm.cpu_sec - budget_sec : 0;
-        /* As much in a week as in two days. */
-        if (owed_sec > 8 * pass_sec)
-                fail_msg("seed %u: ksmd took %g s of %g", seed, host.ksm.cpu_sec, budget_sec);
-        most = (owed_sec + pass_sec) / 0.02 / 3600;
+        if (host.ksm.cpu_sec > 0.02 * days * 86400 + 3 * pass_sec)
+                fail_msg("ksmd took %g s of %g", host.ksm.cpu_sec, 0.02 * days * 86400);
+        /* Guests that do merge are found once what the others have cost is paid for. */
         host.rates.common = 0.5;
         for (unsigned i = 0; i < 4; i++)
                 (void)model_host_start_guest(&host);
         host.rates.guests_per_hour = 0;
         model_host_run(&host, days * 86400 + 120, 5);
-        while (hours < most && model_ksm_saved(&host.ksm) < 0.9 * model_ksm_reachable(&host.ksm))
+        while (hours < 4 && model_ksm_saved(&host.ksm) < 0.9 * model_ksm_reachable(&host.ksm))
                 model_host_run(&host, days * 86400 + (hours += 0.25) * 3600, 5);
-        if (hours >= most)
-                fail_msg("seed %u: guests that merge were not found within %g hours", seed, most);
+        if (hours >= 4)
+                fail_msg("guests that merge were not found within %g hours", hours);
         model_host_release(&host);
-}
-
-static void test_turnover(void **state)
-{
-        turnover(1, 2);
-        if (runs_slowly())
-                return;
-        for (unsigned seed = 2; seed <= 4; seed++)
-                turnover(seed, 2);
-        turnover(1, 7);
 }
 
 /*

@@ -288,7 +288,6 @@ static void test_rubbish(void **state)
                         for (size_t f = 0; f < sizeof(sample) / sizeof(*figures); f++)
                                 figures[f] = values[random_number(&seed) % ELEMENTS(values)];
                         sample.events = (unsigned)random_number(&seed) % 16;
-                        sample.repeated = random_number(&seed) % 2;
                         now += random_number(&seed) >> (20 + random_number(&seed) % 44);
                         policy_decide(&settings, &policy_state, &sample, now, &decision);
                         if (decision.why == WHY_NONE)
