@@ -67,7 +67,7 @@ def why_no_trace():
 
 
 def measure(bench, peer, trace):
-    """CPU in ms of the daemon, in all and beside the load; of ksmd; the daemon's PID, …"""
+    """CPU in ms of the daemon, in all and beside the load, and of ksmd; its PID, state, wakeups."""
     host, form = bench.machine, bench.form
     host.at_rest()
     host.make_short(form)
