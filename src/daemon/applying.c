@@ -10,13 +10,11 @@
  * The kernel's advisor does not let anybody else write pages_to_scan, so it is switched off first.
  * That resets pages_to_scan, which @knobs then tells.
  */
-static int take_over_advisor(struct manager *manager, struct ksm_knobs *knobs)
+static int take_over_advisor(struct manager *manager, struct ksm_knobs *knobs, int64_t mode)
 {
-        int64_t mode;
-        int r;
+        int r = mode < 0 ? (int)mode : 0;
 
-        r = ksm_reader_get(manager->ksm_reader, KSM_ADVISOR_MODE, &mode);
-        if (r == -EOPNOTSUPP || (r == 0 && mode == KSM_ADVISOR_NONE))
+        if (mode == KSM_ADVISOR_NONE)
                 return 0;
         if (r == 0)
                 r = ksm_set(manager->root, KSM_ADVISOR_MODE, KSM_ADVISOR_NONE);
@@ -43,18 +41,34 @@ static bool can_start(const struct manager *manager)
         return manager->settings->policy.kind == POLICY_CLASSIC || !manager->options->once;
 }
 
+static bool starts(const struct manager *manager, const struct decision *decision)
+{
+        return !manager->options->dry_run && decision->verdict == VERDICT_START &&
+               can_start(manager);
+}
+
+int64_t applying_advisor(const struct manager *manager, const struct decision *decision)
+{
+        int64_t mode = KSM_ADVISOR_NONE;
+        int r = 0;
+
+        if (starts(manager, decision))
+                r = ksm_reader_get(manager->ksm_reader, KSM_ADVISOR_MODE, &mode);
+        if (r == -EOPNOTSUPP)
+                return KSM_ADVISOR_NONE;
+        return r < 0 ? r : mode;
+}
+
 struct owed applying_debts(const struct manager *manager, const struct decision *decision,
-                           const struct ksm_knobs *knobs)
+                           const struct ksm_knobs *knobs, int64_t advisor)
 {
         struct owed owed = manager->owed;
-        int64_t mode;
 
-        if (manager->options->dry_run || decision->verdict != VERDICT_START || !can_start(manager))
+        if (!starts(manager, decision))
                 return owed;
-        /* Where it cannot be read, take_over_advisor() complains. */
-        if (ksm_reader_get(manager->ksm_reader, KSM_ADVISOR_MODE, &mode) == 0 &&
-            mode != KSM_ADVISOR_NONE)
-                owed.advisor_mode = mode;
+        /* Where it could not be read, take_over_advisor() complains. */
+        if (advisor > KSM_ADVISOR_NONE)
+                owed.advisor_mode = advisor;
         if (manager->settings->policy.kind != POLICY_CLASSIC) {
                 owed_take_knobs(&owed, knobs);
                 owed.pass = true;
@@ -62,7 +76,8 @@ struct owed applying_debts(const struct manager *manager, const struct decision 
         return owed;
 }
 
-int applying_run(struct manager *manager, const struct decision *decision, struct ksm_knobs *knobs)
+int applying_run(struct manager *manager, const struct decision *decision, struct ksm_knobs *knobs,
+                 int64_t advisor)
 {
         struct ksm_knobs want = *knobs;
         struct ksm_applied applied = {.failed = KSM_ATTRIBUTE_COUNT};
@@ -73,12 +88,12 @@ int applying_run(struct manager *manager, const struct decision *decision, struc
         if (decision->verdict == VERDICT_STOP || !can_start(manager)) {
                 want.run = KSM_RUN_STOP;
         } else {
-                r = take_over_advisor(manager, knobs);
+                r = take_over_advisor(manager, knobs, advisor);
                 if (r < 0) {
                         manager->metering.counters.knob_write_failures++;
                         return -EAGAIN;
                 }
-                manager->owed = applying_debts(manager, decision, knobs);
+                manager->owed = applying_debts(manager, decision, knobs, advisor);
                 want.run = KSM_RUN_MERGE;
                 want.pages_to_scan = decision->pages_to_scan;
                 want.sleep_millisecs = decision->sleep_millisecs;

@@ -6,18 +6,25 @@
 #include "manager.h"
 
 /*
+ * The mode of the kernel's advisor, once for all that follows. Return: KSM_ADVISOR_NONE also where
+ * there is no advisor, or nothing is to be started; a negative errno.
+ */
+int64_t applying_advisor(const struct manager *manager, const struct decision *decision);
+
+/*
  * What applying_run() will owe behind the first knob that it writes: to be published before, as it
  * may be killed between any two of them. @knobs: what the kernel has.
  */
 struct owed applying_debts(const struct manager *manager, const struct decision *decision,
-                           const struct ksm_knobs *knobs);
+                           const struct ksm_knobs *knobs, int64_t advisor);
 
 /*
  * Brings the knobs to what was decided; with --once, a policy that drives passes starts none, and
  * ksmd is stopped. @knobs: what the kernel has, before and after.
  * Return: 0; -EAGAIN where a knob could not be written (logged once).
  */
-int applying_run(struct manager *manager, const struct decision *decision, struct ksm_knobs *knobs);
+int applying_run(struct manager *manager, const struct decision *decision, struct ksm_knobs *knobs,
+                 int64_t advisor);
 
 /* Where nobody decides any more: ends the pass, and gives back what is owed. What cannot be given
  * back is logged, and stays owed. */

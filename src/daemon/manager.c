@@ -250,11 +250,13 @@ static bool leave_to_unmerge(struct manager *manager, const struct ksm_sample *k
 static int apply(struct manager *manager, enum trigger trigger, const struct sample *sample,
                  struct ksm_knobs *knobs)
 {
-        const struct owed debts = applying_debts(manager, &manager->last_decision, knobs);
+        const struct decision *decision = &manager->last_decision;
+        const int64_t advisor = applying_advisor(manager, decision);
+        const struct owed debts = applying_debts(manager, decision, knobs, advisor);
 
         if (!owed_same(&debts, &manager->owed))
                 publish_debts(manager, trigger, sample, knobs, &debts);
-        return applying_run(manager, &manager->last_decision, knobs);
+        return applying_run(manager, decision, knobs, advisor);
 }
 
 /* From the sample to the knobs. Return: 0; -EAGAIN where a knob could not be written. */
