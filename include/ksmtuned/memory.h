@@ -36,6 +36,9 @@ int pressure_parse(const char *text, struct pressure_sample *ret_pressure);
  */
 int pressure_read(const struct sysroot *root, struct pressure_sample *ret_pressure);
 
+/* As memory_reread(). */
+int pressure_reread(const struct sysroot *root, int *fd, struct pressure_sample *ret_pressure);
+
 /*
  * Asks the kernel to tell when tasks stall for memory for more than @stall_usec of a window of
  * @window_usec (some tasks, not all). Without CAP_SYS_RESOURCE the window must be a multiple of 2

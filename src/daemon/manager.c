@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include "applying.h"
 #include "ending.h"
@@ -13,13 +12,11 @@
 #include "guest-watch.h"
 #include "helper.h"
 #include "ksmtuned-config.h"
+#include "ksmtuned/cleanup.h"
 #include "ksmtuned/journal.h"
 #include "pressure.h"
 #include "publish.h"
 #include "sampling.h"
-
-/* In a pass, how far it is; what changes is told at once. */
-#define PUBLISH_EVERY_USEC UINT64_C(5000000)
 
 void manager_log_problems(const struct settings_problems *problems)
 {
@@ -185,6 +182,7 @@ int manager_init(struct manager *manager, const struct options *options, const s
                 .root = root,
                 .settings = settings,
                 .meminfo_fd = -1,
+                .pressure_fd = -1,
                 .debug_log = DEBUG_LOG_INIT,
                 .publish_state = true,
                 .guests_to_publish = true,
@@ -209,8 +207,8 @@ void manager_release(struct manager *manager)
         ending_free(manager->ending);
         sd_event_source_disable_unref(manager->pressure);
         manager->ksm_reader = ksm_reader_free(manager->ksm_reader);
-        if (manager->meminfo_fd >= 0)
-                (void)close(manager->meminfo_fd);
+        cleanup_fd(&manager->meminfo_fd);
+        cleanup_fd(&manager->pressure_fd);
         manager->helper = helper_free(manager->helper);
         manager->guest_watch = guest_watch_free(manager->guest_watch);
         manager->events = events_free(manager->events);
@@ -296,8 +294,16 @@ static void wait_for_interval(struct manager *manager)
         (void)applying_end_pass(manager);
 }
 
+/* What comes back at the next decision is not worth a watchdog's bite, and no news is none. */
+static void feed_watchdog(const struct manager *manager)
+{
+        if (manager->watchdog_usec > 0)
+                (void)sd_notify(0, "WATCHDOG=1");
+}
+
 int manager_decide(struct manager *manager, enum trigger trigger)
 {
+        const enum phase before = manager->last_decision.phase;
         struct ksm_knobs knobs;
         struct sample sample;
         int r;
@@ -306,9 +312,7 @@ int manager_decide(struct manager *manager, enum trigger trigger)
         if (r < 0) {
                 wait_for_interval(manager);
                 manager->metering.counters.failed_decisions++;
-                /* What comes back at the next decision is not worth a watchdog's bite. */
-                if (manager->watchdog_usec > 0)
-                        (void)sd_notify(0, "WATCHDOG=1");
+                feed_watchdog(manager);
                 return r;
         }
         if (trigger == TRIGGER_PRESSURE)
@@ -320,13 +324,18 @@ int manager_decide(struct manager *manager, enum trigger trigger)
         kernel_settings_step(manager, &sample);
         r = decide_and_apply(manager, trigger, &sample, &knobs);
         sampling_judge(manager, &manager->last_decision);
-        publish_decision(manager, trigger, &sample, &knobs);
+        /* The log that one asks for has them all. */
+        if (r == 0 && trigger == TRIGGER_TIMER && !manager->last_scan.changed &&
+            manager->debug_log.fd < 0 && publish_can_wait(manager, before))
+                feed_watchdog(manager);
+        else
+                publish_decision(manager, trigger, &sample, &knobs);
         return r;
 }
 
 int manager_step(struct manager *manager)
 {
-        const enum phase phase = manager->last_decision.phase;
+        const enum phase before = manager->last_decision.phase;
         struct ksm_knobs knobs;
         struct sample sample;
         int r;
@@ -339,8 +348,7 @@ int manager_step(struct manager *manager)
         /* Whoever came or went meanwhile is for the decision that is put off, with fresh guests. */
         sample.events = 0;
         r = decide_and_apply(manager, TRIGGER_TIMER, &sample, &knobs);
-        if (manager->last_decision.phase != phase ||
-            events_now_usec() >= manager->published_usec + PUBLISH_EVERY_USEC)
+        if (!publish_can_wait(manager, before))
                 publish_decision(manager, TRIGGER_TIMER, &sample, &knobs);
         return r;
 }

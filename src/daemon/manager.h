@@ -34,7 +34,7 @@ struct manager {
         struct guests *guests;
         struct ksmd ksmd;
         struct ksm_reader *ksm_reader;
-        int meminfo_fd; /* -1: not opened yet */
+        int meminfo_fd, pressure_fd; /* -1: not opened yet */
         struct policy_state policy_state;
         struct foreign foreign;
         struct kernel_wishes kernel_wishes;

@@ -17,6 +17,8 @@
 #include "ksmtuned/reason.h"
 
 #define STATUS_SIZE 256
+/* How far a pass is, and how guests grow; what changes is told at once. */
+#define PUBLISH_EVERY_USEC UINT64_C(5000000)
 /* The watchdog bites when two decisions and this much more have not come. */
 #define WATCHDOG_MARGIN_USEC UINT64_C(30000000)
 
@@ -220,6 +222,15 @@ static void write_debug_log(struct manager *manager)
         complain(&manager->complaints, COMPLAINT_DEBUG_LOG, r, LOG_WARNING,
                  "cannot write the log %s: %s; deciding goes on", manager->settings->log_file,
                  strerror(-r));
+}
+
+bool publish_can_wait(const struct manager *manager, enum phase before)
+{
+        const struct decision *decision = &manager->last_decision;
+
+        return decision->phase == before &&
+               (before == PHASE_BURST || before == PHASE_PROBE || decision->why == WHY_GROWS) &&
+               (uint64_t)clock_usec(CLOCK_MONOTONIC) < manager->published_usec + PUBLISH_EVERY_USEC;
 }
 
 void publish_decision(struct manager *manager, enum trigger trigger, const struct sample *sample,

@@ -13,6 +13,12 @@ void publish_decision(struct manager *manager, enum trigger trigger, const struc
                       const struct ksm_knobs *knobs);
 
 /*
+ * Whether the last decision only goes on with a pass, or with waiting for guests that grow, as was
+ * told less than 5 s ago. @before: the phase of then.
+ */
+bool publish_can_wait(const struct manager *manager, enum phase before);
+
+/*
  * The state file alone, with what will be owed once the knobs are written, so that a daemon that is
  * killed among them has told it. @knobs: what the kernel has.
  */

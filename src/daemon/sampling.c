@@ -103,7 +103,7 @@ int sampling_take(struct manager *manager, struct sample *ret_sample)
         failed |= take_ksm(manager, &sample.ksm);
         /* Classic does not look at it; a kernel without it is nothing to complain of. */
         if (manager->settings->policy.kind != POLICY_CLASSIC)
-                (void)pressure_read(manager->root, &sample.pressure);
+                (void)pressure_reread(manager->root, &manager->pressure_fd, &sample.pressure);
         if (failed)
                 return -EAGAIN;
         manager->last_sample = sample;

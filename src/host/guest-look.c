@@ -102,8 +102,12 @@ int guests_look_into(struct guests *guests, uint32_t pid)
         if (r == 1 && !guest)
                 return add_guest(guests, (pid_t)pid, comm);
         if (r == 1) {
+                bool same = strcmp(guest->comm, comm) == 0;
+
                 memcpy(guest->comm, comm, sizeof(comm));
-                guest_details_read(&guests->proc, guest);
+                /* What has opened its memory to KSM is set up, and stays what it is. */
+                if (!same || guest->mergeable != GUEST_MERGEABLE_YES)
+                        guest_details_read(&guests->proc, guest);
                 if (guest->mergeable == GUEST_MERGEABLE_NO && !guest->told && has_settled(guest)) {
                         guest->told = true;
                         tell(guests, guest, GUEST_UNMERGEABLE);

@@ -22,8 +22,9 @@ struct guests {
         uint32_t swept_to;     /* the net has listed the PIDs below this one in its cycle */
         unsigned sweep_step;
         bool names_denied, others_hidden;
-        bool suspect; /* somebody may have called exec: look at everyone */
-        int exits_fd; /* -1: nobody waits for exits */
+        bool suspect;   /* somebody may have called exec: look at everyone */
+        int exits_fd;   /* -1: nobody waits for exits */
+        int loadavg_fd; /* -1: not opened yet */
         guest_listener *listener;
         void *userdata; /* the listener's */
 

@@ -13,6 +13,7 @@
 #include "guest-exits.h"
 #include "guest-memory.h"
 #include "guests-private.h"
+#include "ksmtuned/cleanup.h"
 
 static const char *const no_globs[] = {NULL};
 
@@ -49,7 +50,7 @@ int guests_new(struct guests **ret_guests, const struct sysroot *root)
         if (!guests)
                 return -ENOMEM;
         guests->globs = no_globs;
-        guests->exits_fd = -1;
+        guests->exits_fd = guests->loadavg_fd = -1;
         guests->proc.made_up = root->made_up;
         guests->proc.fd = sysroot_openat(root, "/proc", O_RDONLY | O_DIRECTORY, 0);
         if (guests->proc.fd < 0) {
@@ -69,8 +70,8 @@ struct guests *guests_free(struct guests *guests)
                 return NULL;
         forget_all(guests);
         pid_table_clear(&guests->known);
-        if (guests->exits_fd >= 0)
-                (void)close(guests->exits_fd);
+        cleanup_fd(&guests->exits_fd);
+        cleanup_fd(&guests->loadavg_fd);
         guest_list_free(&guests->list);
         sysroot_close(&guests->proc);
         free(guests);
@@ -215,7 +216,7 @@ static int scan(struct guests *guests)
 
         if (!guests->can_remember)
                 forget_all(guests);
-        else if (proc_last_pid(&guests->proc, &last_pid) < 0)
+        else if (proc_last_pid(&guests->proc, &guests->loadavg_fd, &last_pid) < 0)
                 guests->primed = false;
 
         if (guests->primed) {

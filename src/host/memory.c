@@ -210,17 +210,24 @@ int pressure_parse(const char *text, struct pressure_sample *ret_pressure)
         return 0;
 }
 
-int pressure_read(const struct sysroot *root, struct pressure_sample *ret_pressure)
+int pressure_reread(const struct sysroot *root, int *fd, struct pressure_sample *ret_pressure)
 {
         char text[PRESSURE_SIZE];
         ssize_t n;
 
-        n = sysroot_read(root, "/proc/pressure/memory", text, sizeof(text));
+        n = sysroot_reread(root, fd, "/proc/pressure/memory", text, sizeof(text));
         if (n == -ENOENT)
                 return -EOPNOTSUPP;
         if (n < 0)
                 return (int)n; /* -EOPNOTSUPP itself where PSI is switched off */
         return pressure_parse(text, ret_pressure);
+}
+
+int pressure_read(const struct sysroot *root, struct pressure_sample *ret_pressure)
+{
+        CLEANUP_FD int fd = -1;
+
+        return pressure_reread(root, &fd, ret_pressure);
 }
 
 int pressure_watch(const struct sysroot *root, uint64_t stall_usec, uint64_t window_usec)

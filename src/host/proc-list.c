@@ -128,12 +128,12 @@ int proc_list(struct proc_lister *lister, int fd, uint32_t from, uint32_t to, si
         return 0;
 }
 
-int proc_last_pid(const struct sysroot *proc, uint32_t *ret_pid)
+int proc_last_pid(const struct sysroot *proc, int *fd, uint32_t *ret_pid)
 {
         char text[LOADAVG_SIZE], *end, *space;
         ssize_t n;
 
-        n = sysroot_read(proc, "loadavg", text, sizeof(text));
+        n = sysroot_reread(proc, fd, "loadavg", text, sizeof(text));
         if (n < 0)
                 return (int)n;
         end = strchr(text, '\n');

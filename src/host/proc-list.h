@@ -33,7 +33,7 @@ int proc_list(struct proc_lister *lister, int fd, uint32_t from, uint32_t to, si
               proc_list_fn fn, void *userdata);
 
 /*
- * The PID that the kernel gave out last (the last field of loadavg). @proc begins at /proc itself.
- * Return: 0; -EBADMSG; errors of reading.
+ * The PID that the kernel gave out last (the last field of loadavg). @proc begins at /proc itself;
+ * @fd as in sysroot_reread(). Return: 0; -EBADMSG; errors of reading.
  */
-int proc_last_pid(const struct sysroot *proc, uint32_t *ret_pid);
+int proc_last_pid(const struct sysroot *proc, int *fd, uint32_t *ret_pid);

@@ -220,14 +220,15 @@ static void test_last_pid(void **state)
         const struct made_up_root *host = *state;
         struct sysroot proc = {.made_up = true};
         uint32_t pid = 7;
+        int fd = -1;
 
         put_folder(host, "/proc");
         proc.fd = open_proc(host);
-        assert_int_equal(proc_last_pid(&proc, &pid), -ENOENT);
+        assert_int_equal(proc_last_pid(&proc, &fd, &pid), -ENOENT);
         for (size_t i = 0; i < ELEMENTS(cases); i++) {
                 put(host, "/proc/loadavg", cases[i].text);
                 pid = 7;
-                assert_int_equal(proc_last_pid(&proc, &pid), cases[i].r);
+                assert_int_equal(proc_last_pid(&proc, &fd, &pid), cases[i].r);
                 assert_int_equal(pid, cases[i].r < 0 ? 7 : 4711);
         }
         sysroot_close(&proc);
