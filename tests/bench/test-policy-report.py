@@ -222,6 +222,12 @@ def long_form(tap):
     tap.equal([row[0] for row in rest.rows if row[3] == 'FAIL'],
               [f'ksmd CPU after all has merged, {peer}' for peer in ('original-forced', 'fixed-1250-10')],
               'one that is dear at rest fails in that alone')
+    lines = all_of(0.02) + [line(fleet.FULL, 60, 0.03, form=form)]
+    full = told(lines, form=form).bounds()
+    tap.equal([row[0] for row in full.rows if row[3] == 'FAIL'],
+              [f'{what}, original forced on, smart_scan=0'
+               for what in ('ksmd CPU in all', 'GiB×s per ksmd CPU second')],
+              'the original on a kernel without smart_scan has bounds of its own')
     short = told([line('oracle', 5, 1, 100), line('original-forced', 60, 0.5),
                   line('adaptive', 8, 0.4, 100)]).bounds()
     tap.ok(not short.failed and [row for row in short.rows if row[3] == 'by the long form'],

@@ -111,6 +111,25 @@ class Suite:
                     lambda: f'{before} → {knob("pages_sharing")}\n{daemon.said()}\n{daemon.state()}')
         self.phase(daemon, 'rest')
 
+    def growth(self):
+        """A guest that grows is looked at each second, and what goes on so is told every 5 s."""
+        with self.guests(256) as guests, self.daemon('KSM_CPU_MAX=5\n') as daemon:
+            awake, begin = switches(daemon.pid), time.monotonic()
+            told, phases, mib = [], [], 256
+            while time.monotonic() - begin < 9:
+                mib += 16
+                guests[0].grow(mib)
+                state = daemon.state()
+                if state['DECISIONS'] not in told:
+                    told.append(state['DECISIONS'])
+                    phases.append(state['PHASE'])
+                time.sleep(0.2)
+            awake = switches(daemon.pid) - awake
+            changes = sum(a != b for a, b in zip(phases, phases[1:]))
+            self.tap.ok(awake >= 7 and len(told) <= changes + 3,
+                        f'a guest grows: {awake} wakeups in 9 s, {len(told)} of them told',
+                        lambda: f'{phases}\n{daemon.said()}')
+
     # --- how hard -------------------------------------------------------------------------------
 
     def shares(self):
@@ -306,7 +325,8 @@ def main():
     tap = Tap()
     with tempfile.TemporaryDirectory(prefix='ksmtuned-adaptive-') as folder, live_ksm():
         suite = Suite(args, tap, folder)
-        for part in (suite.passes, suite.shares, suite.asked, suite.give_back, suite.advisor):
+        for part in (suite.passes, suite.growth, suite.shares, suite.asked, suite.give_back,
+                     suite.advisor):
             part()
             write(KSM / 'run', 2)
             write(KSM / 'run', 0)

@@ -30,6 +30,7 @@ UNMERGEABLE_SEC = 300
 TURNOVER_SEC = 40        # so often a guest ends, and another one starts
 OPENING_SEC = 60         # in which a policy may find out that nothing merges
 
+FULL = 'original-full'   # each of whose passes looks at every page
 WARM_SEC = 3             # that the original is given to get to its maximum before the load
 
 
@@ -204,7 +205,7 @@ FORMS = {form.name: form for form in (
          policies=('oracle', *CORE, *EXTRAS)),
     Form('long', guests=8, mib=1024, stagger=2, boot=6, event=300, end=600, rest=1800,
          steady_rest=300, qemu=4, qemu_stagger=4, repetitions=1, ballast=True,
-         policies=('oracle', 'original-forced', 'fixed-1250-10', 'adaptive')),
+         policies=('oracle', 'original-forced', FULL, 'fixed-1250-10', 'adaptive')),
 )}
 
 # Measured once: what is reachable; what decides as another does where memory is short, or as fixed

@@ -100,14 +100,17 @@ class Advisor(Peer):
 class Original(Peer):
     """
     The script as Debian ships it, with its configuration and pidfile in a folder of ours. Warm, it
-    is at its maximum before the load starts, as where memory has been short for minutes.
+    is at its maximum before the load starts, as where memory has been short for minutes. Full, it
+    is what the kernels before smart_scan make of it: every pass looks at every page.
     """
 
-    def __init__(self, forced, warm=False):
-        super().__init__('original-warm' if warm else 'original-forced' if forced else 'original',
-                         'original, forced on, warm' if warm else
-                         f'original, {"forced on" if forced else "its thresholds"}')
-        self.config, self.warm = FORCED if forced else '', warm
+    def __init__(self, forced, warm=False, full=False):
+        super().__init__(('original-warm' if warm else fleet.FULL if full else
+                          'original-forced' if forced else 'original'),
+                         ('original, forced on, warm' if warm else
+                          'original, forced on, smart_scan=0' if full else
+                          f'original, {"forced on" if forced else "its thresholds"}'))
+        self.config, self.warm, self.full = FORCED if forced else '', warm, full
         self.pid, self.asked, self.first = None, False, ORIGINAL_FIRST_SEC
 
     def why_not(self, bench):
@@ -122,6 +125,8 @@ class Original(Peer):
     def start(self, bench):
         package, _ = unpacked_package('ksmtuned')
         folder = bench.folder
+        if self.full:
+            write(KSM / 'smart_scan', 0)
         (folder / 'original.conf').write_text(self.config + f'PIDFILE={folder}/original.pid\n')
         (folder / 'original').write_text(read(package / 'usr/sbin/ksmtuned').replace(
             '/etc/ksmtuned.conf', f'{folder}/original.conf'))
@@ -209,7 +214,7 @@ def all_peers():
     """By name, in the order in which tables have them."""
     peers = [
         Fixed('oracle', 'all that can be had (smart_scan=0, no rest)', 4000, 0, smart_scan=0),
-        Original(False), Original(True), Original(True, warm=True),
+        Original(False), Original(True), Original(True, warm=True), Original(True, full=True),
         Ours('classic', 'ours, classic', 'classic'),
         Ours('classic-forced', 'ours, classic, forced on', 'classic', FORCED),
         Fixed('fixed-100-20', 'fixed 100/20', 100, 20),

@@ -9,6 +9,7 @@ import sys
 STYLES = {
     'oracle': ('#000000', 3), 'original': ('#7f5f2f', 3), 'original-forced': ('#7f5f2f', 1),
     'original-warm': ('#e08a00', 1), 'classic': ('#6a3d9a', 3), 'classic-forced': ('#6a3d9a', 1),
+    'original-full': ('#b0a080', 1),
     'fixed-100-20': ('#7fc8f0', 1), 'fixed-1250-10': ('#1f77b4', 1),
     'fixed-9000-20': ('#08306b', 1), 'advisor-fresh': ('#2ca02c', 3),
     'advisor-primed': ('#2ca02c', 1), 'adaptive': ('#c00000', 1)}

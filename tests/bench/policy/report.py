@@ -21,6 +21,9 @@ UNSEEN = object()  # what a measurement was not to tell
 BUDGET_SHARE = 0.02  # KSM_CPU_BUDGET as shipped
 # By then smart_scan skips what has not changed.
 LOOKED = 9
+# As shipped, and as it is on a kernel without smart_scan, before Linux 6.7.
+ORIGINALS = (('original-forced', 'original forced on'),
+             (fleet.FULL, 'original forced on, smart_scan=0'))
 
 
 def is_ours(policy):
@@ -29,7 +32,7 @@ def is_ours(policy):
 
 def is_peer(policy):
     """All of these scan with smart_scan as shipped."""
-    return policy != 'oracle' and not is_ours(policy)
+    return policy not in ('oracle', fleet.FULL) and not is_ours(policy)
 
 
 def histogram(line, index):
@@ -282,7 +285,8 @@ class Report:
                     'original-forced', 0.25)
         self._ratio(bounds, '90 % of the reachable: time, fixed 9000/20', 't90', 'fixed-9000-20', 1)
         for peer in self.peers:
-            if is_peer(peer) and (peer in self.figures or peer in self.asked):
+            if ((is_peer(peer) or peer == fleet.FULL)
+                    and (peer in self.figures or peer in self.asked)):
                 # The real guests are never quite the same.
                 self._ratio(bounds, f'saved at the end, {peer}', 'end', peer, 0.99, at_least=True)
 
@@ -309,13 +313,14 @@ class Report:
     def _cost(self, bounds):
         # These hold over ten minutes, and half an hour of rest. In less the original hardly begins.
         judged = self.form.rest > 0
-        self._ratio(bounds, 'ksmd CPU in all, original forced on', 'cpu', 'original-forced', 0.4,
-                    judged=judged)
+        for peer, title in ORIGINALS:
+            self._ratio(bounds, f'ksmd CPU in all, {title}', 'cpu', peer, 0.4, judged=judged)
         for peer in ('original-forced', 'fixed-1250-10'):
             self._ratio(bounds, f'ksmd CPU after all has merged, {peer}', 'rest_hour', peer, 0.05,
                         judged=judged)
-        self._ratio(bounds, 'GiB×s per ksmd CPU second, original forced on', 'per_cpu',
-                    'original-forced', 3, at_least=True, judged=judged)
+        for peer, title in ORIGINALS:
+            self._ratio(bounds, f'GiB×s per ksmd CPU second, {title}', 'per_cpu', peer, 3,
+                        at_least=True, judged=judged)
         text, wanted = 'the daemon\'s own CPU, ms', 'under 50'
         if not self._there(bounds, text, wanted, 'adaptive'):
             return
