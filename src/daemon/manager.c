@@ -294,13 +294,6 @@ static void wait_for_interval(struct manager *manager)
         (void)applying_end_pass(manager);
 }
 
-/* What comes back at the next decision is not worth a watchdog's bite, and no news is none. */
-static void feed_watchdog(const struct manager *manager)
-{
-        if (manager->watchdog_usec > 0)
-                (void)sd_notify(0, "WATCHDOG=1");
-}
-
 int manager_decide(struct manager *manager, enum trigger trigger)
 {
         const enum phase before = manager->last_decision.phase;
@@ -312,7 +305,9 @@ int manager_decide(struct manager *manager, enum trigger trigger)
         if (r < 0) {
                 wait_for_interval(manager);
                 manager->metering.counters.failed_decisions++;
-                feed_watchdog(manager);
+                /* What comes back at the next decision is not worth a watchdog's bite. */
+                if (manager->watchdog_usec > 0)
+                        (void)sd_notify(0, "WATCHDOG=1");
                 return r;
         }
         if (trigger == TRIGGER_PRESSURE)
@@ -327,9 +322,8 @@ int manager_decide(struct manager *manager, enum trigger trigger)
         /* The log that one asks for has them all. */
         if (r == 0 && trigger == TRIGGER_TIMER && !manager->last_scan.changed &&
             manager->debug_log.fd < 0 && publish_can_wait(manager, before))
-                feed_watchdog(manager);
-        else
-                publish_decision(manager, trigger, &sample, &knobs);
+                return 0;
+        publish_decision(manager, trigger, &sample, &knobs);
         return r;
 }
 

@@ -227,10 +227,13 @@ static void write_debug_log(struct manager *manager)
 bool publish_can_wait(const struct manager *manager, enum phase before)
 {
         const struct decision *decision = &manager->last_decision;
+        uint64_t every_usec = manager->settings->monitor_interval_usec;
 
+        if (every_usec > PUBLISH_EVERY_USEC)
+                every_usec = PUBLISH_EVERY_USEC;
         return decision->phase == before &&
                (before == PHASE_BURST || before == PHASE_PROBE || decision->why == WHY_GROWS) &&
-               (uint64_t)clock_usec(CLOCK_MONOTONIC) < manager->published_usec + PUBLISH_EVERY_USEC;
+               (uint64_t)clock_usec(CLOCK_MONOTONIC) < manager->published_usec + every_usec;
 }
 
 void publish_decision(struct manager *manager, enum trigger trigger, const struct sample *sample,

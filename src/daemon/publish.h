@@ -14,7 +14,7 @@ void publish_decision(struct manager *manager, enum trigger trigger, const struc
 
 /*
  * Whether the last decision only goes on with a pass, or with waiting for guests that grow, as was
- * told less than 5 s ago. @before: the phase of then.
+ * told less than 5 s, and less than an interval, ago. @before: the phase of then.
  */
 bool publish_can_wait(const struct manager *manager, enum phase before);
 

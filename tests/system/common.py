@@ -166,6 +166,16 @@ def cpu_nsec(pid):
     return int(read(f'/proc/{pid}/schedstat').split()[0])
 
 
+def stolen_msec():
+    """What the hypervisor has taken of all CPUs since boot."""
+    return int(read('/proc/stat').split('\n', 1)[0].split()[8]) * 1e3 / os.sysconf('SC_CLK_TCK')
+
+
+def kept_msec(pid):
+    """How long the host has kept a process from a CPU so far: others ran, or the hypervisor took it."""
+    return int(read(f'/proc/{pid}/schedstat').split()[1]) / 1e6 + stolen_msec()
+
+
 def switches(pid):
     """How often a process went to sleep by itself."""
     return int(re.search(r'^voluntary_ctxt_switches:\s+(\d+)', read(f'/proc/{pid}/status'), re.M)[1])

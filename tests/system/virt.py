@@ -192,12 +192,6 @@ def latency_msec(state, since):
     return max(0.0, int(state['TIME_USEC']) / 1e3 - since * 1e3)
 
 
-def kept_msec(pid):
-    """How long the host has kept a process from a CPU so far: others ran, or the hypervisor took it."""
-    stolen = int(read('/proc/stat').split('\n', 1)[0].split()[8]) / os.sysconf('SC_CLK_TCK')
-    return int(read(f'/proc/{pid}/schedstat').split()[1]) / 1e6 + stolen * 1e3
-
-
 def settle():
     """Until the gap behind the last decision is over, and at no particular moment behind it."""
     time.sleep(random.uniform(1.1, 1.6))
