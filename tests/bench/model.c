@@ -23,13 +23,15 @@
 #define STEPS 24000
 
 static const struct model_contestant contestants[] = {
-        {"adaptive", DRIVER_ADAPTIVE, 0, 0, 100},
-        {"adaptive, KSM_CPU_MAX=25", DRIVER_ADAPTIVE, 0, 0, 25},
-        {"original, forced on", DRIVER_FORCED, 0, 0, 0},
-        {"fixed 100/20", DRIVER_FIXED, 100, 20, 0},
-        {"fixed 1250/10", DRIVER_FIXED, 1250, 10, 0},
-        {"fixed 9000/20", DRIVER_FIXED, 9000, 20, 0},
-        {"advisor", DRIVER_ADVISOR, 0, 0, 0},
+        {"adaptive", DRIVER_ADAPTIVE, 0, 0, 100, false},
+        {"adaptive, KSM_CPU_MAX=25", DRIVER_ADAPTIVE, 0, 0, 25, false},
+        {"original, forced on", DRIVER_FORCED, 0, 0, 0, false},
+        {"fixed 100/20", DRIVER_FIXED, 100, 20, 0, false},
+        {"fixed 1250/10", DRIVER_FIXED, 1250, 10, 0, false},
+        {"fixed 9000/20", DRIVER_FIXED, 9000, 20, 0, false},
+        {"advisor", DRIVER_ADVISOR, 0, 0, 0, false},
+        {"adaptive, no smart_scan", DRIVER_ADAPTIVE, 0, 0, 100, true},
+        {"original, no smart_scan", DRIVER_FORCED, 0, 0, 0, true},
 };
 
 struct scenario {
@@ -95,6 +97,8 @@ static void set_up(struct model_host *host, const struct model_contestant *this,
         host->driver = this->driver;
         host->fixed_pages = this->pages;
         host->fixed_msec = this->msec;
+        if (this->no_smart)
+                model_host_is_old(host);
         host->rates.boot_sec = scenario->boot_sec;
         host->rates.rewrites_per_sec = scenario->rewrites_per_sec;
         host->rates.rewrites_common = scenario->rewrites_common;

@@ -304,6 +304,8 @@ static void set_up(struct model_fleet *fleet, struct model_host *host,
         host->driver = contestant->driver;
         host->fixed_pages = contestant->pages;
         host->fixed_msec = contestant->msec;
+        if (contestant->no_smart)
+                model_host_is_old(host);
         host->settings.adaptive.cpu_max = contestant->cpu_max;
         host->settings.classic.thres_coef = form->thres_coef;
         if (contestant->driver == DRIVER_FORCED)

@@ -31,6 +31,7 @@ struct model_contestant {
         enum model_driver driver;
         int64_t pages, msec;
         int64_t cpu_max;
+        bool no_smart; /* model_host_is_old() */
 };
 
 struct model_outcome {

@@ -20,6 +20,12 @@ double model_random(struct model_host *host)
         return (double)((x ^ (x >> 31)) >> 11) / 9007199254740992.0;
 }
 
+void model_host_is_old(struct model_host *host)
+{
+        host->ksm.smart_scan = 0;
+        host->hide_from |= MODEL_HIDE_SMART | MODEL_HIDE_COUNTERS;
+}
+
 void model_host_init(struct model_host *host, uint64_t seed, double unit_pages, int64_t total_kb,
                      uint32_t guest_units)
 {

@@ -81,6 +81,9 @@ enum {
         MODEL_HIDE_ALL = 128,
 };
 
+/* As Debian 12's Linux 6.1: no smart_scan, and none of the counters that came with it. */
+void model_host_is_old(struct model_host *host);
+
 double model_random(struct model_host *host); /* 0 to 1 */
 void model_host_init(struct model_host *host, uint64_t seed, double unit_pages, int64_t total_kb,
                      uint32_t guest_units);

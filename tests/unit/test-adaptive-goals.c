@@ -160,6 +160,24 @@ static void test_schedule(void **state)
         check_form(&form, 0.35, 3.5);
 }
 
+/* Without smart_scan, as on Linux 6.1, every pass of the original is a whole one. */
+static void test_old_kernel(void **state)
+{
+        const struct model_contestant us = {
+                .driver = DRIVER_ADAPTIVE, .cpu_max = 100, .no_smart = true};
+        const struct model_contestant original = {.driver = DRIVER_FORCED, .no_smart = true};
+        struct model_outcome ours, theirs;
+
+        model_fleet_run(&model_long_form, &us, false, &ours);
+        model_fleet_run(&model_long_form, &original, false, &theirs);
+        assert_true(ours.saved_share >= 0.99 * theirs.saved_share);
+        assert_true(ours.to_90_sec > 0 && ours.to_90_sec <= 0.25 * theirs.to_90_sec);
+        assert_true(ours.cpu_sec <= 0.37 * theirs.cpu_sec);
+        assert_true(ours.gib_sec / ours.cpu_sec >= 3.5 * theirs.gib_sec / theirs.cpu_sec);
+        assert_true(ours.rest_cpu_sec <= 0.04 * theirs.rest_cpu_sec);
+        assert_true(ours.late_share > 0.9);
+}
+
 /*
  * A new guest writes what old pages hold that were looked at often. Whoever skips pages looks at
  * the old ones in every ninth pass, and then, by the time of its start, not at the new ones.
@@ -380,7 +398,7 @@ int main(void)
                 cmocka_unit_test(test_late_twins),       cmocka_unit_test(test_plenty),
                 cmocka_unit_test(test_nothing_to_merge), cmocka_unit_test(test_monotone),
                 cmocka_unit_test(test_turnover),         cmocka_unit_test(test_zero_pages),
-                cmocka_unit_test(test_cpu_share),
+                cmocka_unit_test(test_cpu_share),        cmocka_unit_test(test_old_kernel),
         };
 
         return cmocka_run_group_tests_name("adaptive-goals", tests, NULL, NULL);
