@@ -17,9 +17,9 @@
  *              sleep until decision.next_usec, or until an event, whichever comes first
  *
  * 1. next_usec is absolute, later than now, and at most ADAPTIVE_CALL_MAX_USEC away. In a pass it
- *    is 20 to 600 ms away. Its end is met with a last batch and a long sleep, in which the call
- *    comes that stops ksmd: a call that is late by more than 50 ms there costs ksmd's time in the
- *    next pass, and new processes a whole pass.
+ *    is 20 ms to a second away. Its end is met with a last batch and a long sleep, in which the
+ *    call comes that stops ksmd: a call that is late by more than 50 ms there costs ksmd's time in
+ *    the next pass, and new processes a whole pass.
  *    At rest it is as far away as the next pass, or as the next look at memory that is expected to
  *    change. KSM_MONITOR_INTERVAL stays the longest time between two calls; calls that come
  *    earlier than next_usec are welcome and cost nothing but themselves.

@@ -13,14 +13,15 @@ int64_t applying_advisor(const struct manager *manager, const struct decision *d
 
 /*
  * What applying_run() will owe behind the first knob that it writes: to be published before, as it
- * may be killed between any two of them. @knobs: what the kernel has.
+ * may be killed between any two of them. @knobs: what the kernel has; @advisor: what
+ * applying_advisor() said.
  */
 struct owed applying_debts(const struct manager *manager, const struct decision *decision,
                            const struct ksm_knobs *knobs, int64_t advisor);
 
 /*
  * Brings the knobs to what was decided; with --once, a policy that drives passes starts none, and
- * ksmd is stopped. @knobs: what the kernel has, before and after.
+ * ksmd is stopped. @knobs: what the kernel has, before and after; @advisor as above.
  * Return: 0; -EAGAIN where a knob could not be written (logged once).
  */
 int applying_run(struct manager *manager, const struct decision *decision, struct ksm_knobs *knobs,
